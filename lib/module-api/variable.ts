@@ -1,0 +1,42 @@
+/**
+ * Variables, and texts that hold them. A text is compiled once, when the
+ * configuration is read; a request only runs closures.
+ */
+import type { Exchange } from './exchange.js';
+
+/** Appends bytes to what is being composed. The target is bounded; what does not fit marks the writer as overflowed. */
+export interface ByteWriter {
+  /** Copies bytes that lie outside the arena (constants of the configuration). */
+  bytes(bytes: Uint8Array): void;
+  /** Copies a range of the arena. */
+  copy(offset: number, length: number): void;
+  /** Writes a byte string, one byte a character. */
+  text(text: string): void;
+}
+
+/** One variable, or one family of variables. */
+export interface Variable {
+  /** Without `$`. A family ends in `_` and takes the rest as its suffix: "http_", "arg_". */
+  readonly name: string;
+  readonly prefix?: boolean;
+  /** The value as a byte string; undefined is "not set" (empty in texts, "-" in logs). `suffix` only for families. */
+  get(exchange: Exchange, suffix: string): string | undefined;
+  /** The same without making a string; only worth giving for what stands in proxied headers. */
+  write?(exchange: Exchange, out: ByteWriter, suffix: string): void;
+  /** One line for the docs. */
+  readonly doc: string;
+}
+
+/** A compiled text. */
+export interface Value {
+  /** The text when it holds no variable. */
+  readonly constant: string | undefined;
+  /** The same as bytes. */
+  readonly constantBytes: Uint8Array | undefined;
+  /** Evaluates to a byte string; unset variables are empty. */
+  get(exchange: Exchange): string;
+  /** As `get`, but undefined when the text is one variable and that is not set. */
+  getOrUndefined(exchange: Exchange): string | undefined;
+  /** Appends the value. */
+  write(exchange: Exchange, out: ByteWriter): void;
+}

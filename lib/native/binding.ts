@@ -1,0 +1,219 @@
+/**
+ * The contract between the C++ addon and TypeScript, one entry per native function.
+ *
+ * Native gives bytes no meaning. It owns the descriptors, the poller, the timers and
+ * one arena of memory that both languages see; TypeScript passes byte offsets into
+ * that arena, never buffers. Every call that can fail returns a number: `>= 0` is a
+ * result, `< 0` is `-errno`. Nothing here throws, except for arguments of the wrong
+ * type, which are a bug of the caller.
+ *
+ * A *handle* is a positive 31-bit integer: `generation << 20 | slot`. The slot is an
+ * index below {@link MAX_SLOTS}, unique among the open descriptors, and the index under
+ * which TypeScript keeps the owner. A call with the handle of a closed descriptor
+ * returns `-EBADF`; a closed slot is not given out again before the turn has ended.
+ */
+
+/** Bits of a handle that hold the slot. `handle & SLOT_MASK` is the slot. */
+export const SLOT_BITS = 20;
+/** One more than the largest slot. */
+export const MAX_SLOTS = 1 << SLOT_BITS;
+/** Mask of the slot within a handle. */
+export const SLOT_MASK = MAX_SLOTS - 1;
+
+/** Readiness flags of an event. Hang-up and error set READ and WRITE too, so that the owner meets them in its own call. */
+export const READY_READ = 1;
+/** The socket may take bytes. */
+export const READY_WRITE = 2;
+/** The peer sent FIN (EPOLLRDHUP, EV_EOF): read until 0, a short read is not the end. */
+export const READY_EOF = 4;
+/** The socket is in error: the next read or write reports it. */
+export const READY_ERROR = 8;
+
+/** Result of {@link TurnFunction}: nothing is left to do in this turn. */
+export const TURN_DONE = 0;
+/** Settle promises and ticks, then call the turn function again with `resumed` set. */
+export const TURN_CHECKPOINT = 1;
+/** Done, and something is ready already: the next wait must not sleep. */
+export const TURN_AGAIN = 2;
+
+/** Socket options for {@link NativeBinding.setOption}. */
+export const OPTION_NODELAY = 1;
+/** Keep-alive probes on or off (0, 1). */
+export const OPTION_KEEPALIVE = 2;
+/** SO_RCVBUF in bytes. */
+export const OPTION_RECEIVE_BUFFER = 3;
+/** SO_SNDBUF in bytes. */
+export const OPTION_SEND_BUFFER = 4;
+/** SO_LINGER with a zero time: the next close sends a reset. */
+export const OPTION_RESET_ON_CLOSE = 5;
+/** SO_BROADCAST for datagram sockets (0, 1). */
+export const OPTION_BROADCAST = 6;
+
+/** Flags of {@link NativeBinding.listen}. */
+export const LISTEN_REUSEPORT = 1;
+/** IPV6_V6ONLY on. */
+export const LISTEN_IPV6ONLY = 2;
+/** TCP_DEFER_ACCEPT where it exists; ignored elsewhere. */
+export const LISTEN_DEFERRED = 4;
+/** The socket is shared with other processes (EPOLLEXCLUSIVE where it exists). */
+export const LISTEN_SHARED = 8;
+
+/**
+ * Byte offsets into the arena of the fixed regions, and their sizes.
+ * All numbers; the regions never move.
+ */
+export interface ArenaLayout {
+  /** Size of the whole arena in bytes of address space. */
+  size: number;
+  /** Float64: the time of this turn in ms on the monotonic clock (arbitrary zero). */
+  now: number;
+  /** Float64: the same moment in ms since 1970. */
+  wallClock: number;
+  /** Int32 pairs [slot, READY_* flags] of this turn. */
+  events: number;
+  /** Capacity of `events` in pairs. */
+  eventCapacity: number;
+  /** Int32: ids of the timers that are due in this turn, by deadline, ties in start order. */
+  due: number;
+  /** Capacity of `due` in ids; timers beyond it are served in the next turn, at once. */
+  dueCapacity: number;
+  /** Float64[timerCapacity]: the wanted deadline of a timer in ms of `now`; Infinity is disarmed. */
+  deadlines: number;
+  /** Float64[timerCapacity]: where the timer sits in the heap; Infinity when it does not. */
+  scheduled: number;
+  /** Number of timers that can exist. */
+  timerCapacity: number;
+  /** Int32[]: results of `accept` (handles), `receiveFds` (descriptors), `scan` (see there). */
+  table: number;
+  /** Capacity of `table` in Int32 entries. */
+  tableCapacity: number;
+  /** The receive window, shared by every connection: valid until the callback returns. */
+  window: number;
+  /** Size of the window in bytes. */
+  windowSize: number;
+  /** A region for composing what is sent at once; owned by whoever runs. */
+  scratch: number;
+  /** Size of the scratch region in bytes. */
+  scratchSize: number;
+}
+
+/**
+ * Runs steps 4 to 6 of a turn: ready tasks, events, due timers.
+ * `resumed` is true when the call continues a turn after TURN_CHECKPOINT.
+ * Must not throw; what a callback throws goes to {@link NativeBinding.reportException}.
+ */
+export type TurnFunction = (eventCount: number, dueCount: number, resumed: boolean) => number;
+
+/** The addon's exports. */
+export interface NativeBinding {
+  /** Which poller the addon was built with. */
+  readonly poller: 'epoll' | 'kqueue';
+  /** errno values by name, for the platform the addon runs on: `errno.ECONNRESET`. */
+  readonly errno: Readonly<Record<string, number>>;
+
+  // Host: one per Node environment.
+
+  /** Opens the host of this environment (once; a second call throws) and returns the arena. */
+  open(turn: TurnFunction): { buffer: ArrayBuffer; layout: ArenaLayout };
+  /** Keeps the process alive (a counter is kept by TypeScript: call on 0→1). */
+  ref(): void;
+  /** Lets the process end when nothing else keeps it. */
+  unref(): void;
+  /** Makes the next wait return at once. Call after adding a task from outside a turn. */
+  wake(): void;
+  /** Delivers an error to `uncaughtException`, as a throwing callback would. */
+  reportException(error: unknown): void;
+  /** Reads the monotonic clock now, writes it to `layout.now`, and returns it in ms. */
+  updateClock(): number;
+  /** Counters for tests and status pages: open descriptors, timers, blocks, turns. */
+  counters(): { slots: number; timers: number; blocks: number; blockBytes: number; turns: number; polls: number };
+
+  // Memory.
+
+  /** Takes a block of at least `size` bytes (4 KB to 1 MB, rounded up to a power of two). Result: offset, or -ENOMEM. */
+  acquireBlock(size: number): number;
+  /** Gives back a block by its offset and the size that was asked for. */
+  releaseBlock(offset: number, size: number): void;
+
+  // Sockets. An address is a numeric IPv4 or IPv6 text ("::1", "fe80::1%eth0") or, with port < 0, a unix socket's path.
+
+  /** Opens, binds and listens. Non-blocking, close-on-exec, TCP_NODELAY inherited by what it accepts. */
+  listen(address: string, port: number, backlog: number, flags: number): number;
+  /** Takes over a listening or connected descriptor; kind: 0 listener, 1 stream, 2 datagram. */
+  adopt(fd: number, kind: number, flags: number): number;
+  /** The descriptor number behind a handle, to hand down or to look at; the handle keeps it. */
+  fileDescriptor(handle: number): number;
+  /**
+   * Accepts up to `max` connections into `table` and returns how many, registered and
+   * non-blocking. 0 when none waits. -EMFILE and its like pause the listener, which
+   * resumes by itself after 500 ms or when a descriptor of this host is closed.
+   */
+  accept(listener: number, max: number): number;
+  /** Stops (0) or resumes (1) a listener's readiness. */
+  enableListener(listener: number, enabled: number): number;
+  /** Starts a connection. Result: a handle whose READY_WRITE says: ask {@link connectResult}. localAddress "" binds nothing. */
+  connect(address: string, port: number, localAddress: string): number;
+  /** 0 when connected, -errno when it failed, -EINPROGRESS while it is under way. */
+  connectResult(handle: number): number;
+  /** recv into the arena. > 0 bytes, 0 end of stream, -EAGAIN drained. EINTR is absorbed. */
+  recv(handle: number, offset: number, length: number): number;
+  /** send from the arena without SIGPIPE. Result: bytes taken, possibly fewer; -EAGAIN for none. */
+  send(handle: number, offset: number, length: number): number;
+  /** One writev of two ranges; a range of length 0 is skipped. */
+  send2(handle: number, offset1: number, length1: number, offset2: number, length2: number): number;
+  /** writev of `count` [offset, length] Int32 pairs that lie in the arena at `pairs`. At most 64 pairs. */
+  sendv(handle: number, pairs: number, count: number): number;
+  /** Sends FIN (shutdown(SHUT_WR)). */
+  shutdown(handle: number): number;
+  /** Closes; events of this turn for the slot are void, the slot is reused from the next turn on. */
+  close(handle: number): number;
+  /** Sets one of OPTION_*. */
+  setOption(handle: number, option: number, value: number): number;
+  /** Asks for an event of `flags` (READY_*) on the handle in the next turn: it stopped at a budget or was resumed. */
+  markReady(handle: number, flags: number): number;
+  /** "address port" of the peer, as accept or connect learnt it; "" for a unix peer without a name. */
+  remoteAddress(handle: number): string;
+  /** "address port" of our own end. */
+  localAddress(handle: number): string;
+
+  // Datagrams and descriptors.
+
+  /** A bound UDP socket; flags as for listen. */
+  datagram(address: string, port: number, flags: number): number;
+  /** Sends one datagram from the arena; address "" to the connected peer. */
+  sendTo(handle: number, offset: number, length: number, address: string, port: number): number;
+  /** Receives one datagram; its sender is then {@link lastSender}. -EAGAIN when none waits. */
+  receiveFrom(handle: number, offset: number, length: number): number;
+  /** "address port" of the datagram that the last receiveFrom of this host returned. */
+  lastSender(): string;
+  /** Sends bytes and up to 16 descriptors (Int32 at `fds` in the arena) over a unix stream. */
+  sendFds(handle: number, offset: number, length: number, fds: number, count: number): number;
+  /** Receives bytes and descriptors: result bytes; `table[0]` is the count, the descriptors follow. Close-on-exec. */
+  receiveFds(handle: number, offset: number, length: number): number;
+
+  // Timers. Moving a deadline later is `deadlines[id] = t`; earlier (t < scheduled[id]) needs timerArm too.
+
+  /** A new, disarmed timer. Result: its id, or -ENOMEM. */
+  timerAdd(): number;
+  /** Puts the timer into the heap at deadlines[id]. */
+  timerArm(id: number): number;
+  /** Disarms and frees the id. */
+  timerRemove(id: number): number;
+
+  // Scanning.
+
+  /**
+   * Finds the line structure of a message head in the arena, one pass, vectorised.
+   * Scans [offset + from, offset + length) and appends to the Int32 table at `tableOffset`
+   * (byte offset in the arena, room for `capacity` entries of 3 Int32):
+   * one entry per line that ended: [lineEnd, colon, flags], positions relative to `offset`:
+   * lineEnd = index of the LF; colon = index of the first ':' in the line or -1;
+   * flags: 1 the LF is preceded by CR; 2 the line holds a byte that no field value may
+   * hold (NUL, CTL but HTAB, DEL, or a CR that is not followed by LF);
+   * 4 the line holds a byte >= 0x80; 8 the line begins with SP or HTAB.
+   * Stops behind the first empty line or when the table is full.
+   * Result: the number of complete lines found; the last is empty iff the head is complete.
+   * `from` must be the beginning of a line (0, or behind the last complete line).
+   */
+  scanLines(offset: number, length: number, from: number, tableOffset: number, capacity: number): number;
+}

@@ -1,0 +1,169 @@
+/**
+ * What a configuration compiles to: the engine's input. Immutable once built; an
+ * exchange keeps the one it began with. The engine knows nothing of nginx.conf: this
+ * tree may be built by hand as well (see test/unit/proxy).
+ */
+import type {
+  Exchange,
+  HeaderFilter,
+  LocationView,
+  LogHandler,
+  LogLevel,
+  PhaseBuilder,
+  PhaseHandler,
+  Position,
+  Value,
+} from '../module-api/index.js';
+import type { UpstreamGroup } from './upstream-group.js';
+
+/** Where errors are written; one per `error_log` in effect. */
+export interface ErrorLog {
+  /** Whether a message of that level would be written; check before composing one on a hot path. */
+  enabled(level: LogLevel): boolean;
+  /** One line; the sink adds time, level and pid. `connection` is the serial that follows as `*n`. */
+  write(level: LogLevel, message: string, connection?: number): void;
+}
+
+/** One `error_page` rule. */
+export interface ErrorPage {
+  /** Status to answer with: a number, 0 for "what the page's own processing gives" (`=`), undefined to keep the original. */
+  readonly status: number | undefined;
+  /** "/path", "@named", or an absolute URL that is answered with a redirect. */
+  readonly target: Value;
+}
+
+/** A location, or the part of a server outside its locations. */
+export interface LocationConfig extends LocationView {
+  readonly name: string;
+  readonly kind: 'prefix' | 'exact' | 'named' | 'server';
+  readonly root: string;
+  readonly serverIndex: number;
+  /** In order; run before `access`. */
+  readonly rewrite: readonly PhaseHandler[];
+  readonly access: readonly PhaseHandler[];
+  readonly content: PhaseHandler | undefined;
+  readonly headerFilters: readonly HeaderFilter[];
+  readonly logHandlers: readonly LogHandler[];
+  /** Bytes; 0 is unlimited. */
+  readonly clientMaxBodySize: number;
+  readonly clientBodyTimeoutMs: number;
+  readonly sendTimeoutMs: number;
+  /** 0 closes after each response. */
+  readonly keepaliveTimeoutMs: number;
+  /** Seconds for a `Keep-Alive: timeout=` field; 0 sends none. */
+  readonly keepaliveHeaderSeconds: number;
+  readonly keepaliveRequests: number;
+  readonly lingeringTimeMs: number;
+  readonly lingeringTimeoutMs: number;
+  /** Content type where nothing else says one. */
+  readonly defaultType: string;
+  readonly errorPages: ReadonlyMap<number, ErrorPage>;
+  readonly errorLog: ErrorLog;
+  /** True: "Server: millrace/x.y"; false: "Server: millrace". */
+  readonly serverTokens: boolean;
+}
+
+/** A virtual server. */
+export interface ServerConfig {
+  /** As written; exact, "*.example.com", "example.*", ".example.com", "" ; the first is `$server_name`. */
+  readonly names: readonly string[];
+  readonly index: number;
+  /** Phase handlers that run before a location is chosen (`return` in a server). */
+  readonly rewrite: readonly PhaseHandler[];
+  readonly locations: readonly LocationConfig[];
+  /** What applies where no location matches. */
+  readonly fallback: LocationConfig;
+  readonly clientHeaderTimeoutMs: number;
+  /** Size of one large header buffer in bytes: bound of a request line (414) and of a field (400). */
+  readonly largeHeaderBufferSize: number;
+  /** Number of those buffers; count × size bounds the head. */
+  readonly largeHeaderBufferCount: number;
+  readonly clientHeaderBufferSize: number;
+}
+
+/** A socket to listen on, and the servers behind it. */
+export interface ListenConfig {
+  /** Numeric address, or a unix socket's path with port -1. */
+  readonly address: string;
+  readonly port: number;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+  readonly ipv6Only: boolean;
+  readonly deferred: boolean;
+  /** The default server first. */
+  readonly servers: readonly ServerConfig[];
+  /** Where it was written, for messages. */
+  readonly position: Position | undefined;
+}
+
+/** The whole. */
+export interface RuntimeConfig {
+  readonly listens: readonly ListenConfig[];
+  readonly upstreams: readonly UpstreamGroup[];
+  readonly errorLog: ErrorLog;
+  /** Upper bound of client connections (`worker_connections`). */
+  readonly workerConnections: number;
+}
+
+/** Conditions of `proxy_next_upstream`. */
+export interface NextUpstream {
+  readonly error: boolean;
+  readonly timeout: boolean;
+  readonly invalidHeader: boolean;
+  readonly nonIdempotent: boolean;
+  /** Statuses that count as failures: 403, 404, 429, 500, 502, 503, 504. */
+  readonly statuses: ReadonlySet<number>;
+  /** 0 is as many as there are peers. */
+  readonly tries: number;
+  /** 0 is without limit. */
+  readonly timeoutMs: number;
+}
+
+/** A field set by `proxy_set_header`; an empty value drops the client's. */
+export interface SetHeader {
+  readonly name: string;
+  readonly value: Value;
+}
+
+/** A location's `proxy_pass` with everything that shapes it. */
+export interface ProxyPassConfig {
+  readonly group: UpstreamGroup;
+  /** `$proxy_host`: the authority as written in proxy_pass. */
+  readonly proxyHost: string;
+  /** `$proxy_port`. */
+  readonly proxyPort: string;
+  /** The URI part of proxy_pass: replaces `locationPrefix` of the normalised URI. Undefined forwards the target as received. */
+  readonly uri: string | undefined;
+  /** The location's name when `uri` is set ("/a/"). */
+  readonly locationPrefix: string;
+  /** proxy_pass whose URI part holds variables: the whole target. */
+  readonly target: Value | undefined;
+  /** In effect, nginx's defaults (Host $proxy_host; Connection close for 1.0) included. */
+  readonly setHeaders: readonly SetHeader[];
+  /** Lower-cased names of backend fields that do not reach the client. */
+  readonly hideHeaders: readonly string[];
+  readonly connectTimeoutMs: number;
+  readonly sendTimeoutMs: number;
+  readonly readTimeoutMs: number;
+  readonly httpVersion: '1.0' | '1.1';
+  readonly nextUpstream: NextUpstream;
+}
+
+/** What built-in modules get on top of a PhaseBuilder: access to the engine's own objects. */
+export interface EngineBuilder extends PhaseBuilder {
+  /** The location or server that is being built. */
+  readonly location: { readonly name: string; readonly kind: LocationConfig['kind'] };
+  /** The group of that name, or an implicit one for "host:port" / "unix:/path". Fails with the place when it cannot be resolved. */
+  upstreamGroup(authority: string, position: Position): UpstreamGroup;
+  /** The error log in effect. */
+  readonly errorLog: ErrorLog;
+  /** Opens (or shares) a file that log lines are appended to; path relative to the prefix. */
+  logFile(path: string): LogSink;
+}
+
+/** A file or stream that takes whole lines. Lines of a turn are written together, before the turn's sends are seen by clients where possible, at the latest at its end. */
+export interface LogSink {
+  writeLine(line: string): void;
+}
+
+export type { Exchange };
