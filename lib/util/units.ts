@@ -32,11 +32,11 @@ const TIME_UNITS: readonly (readonly [letter: string, seconds: number])[] = [
  * A time, always given in milliseconds: "60", "1h30m", "1h 30m", "500ms".
  *
  * `unit` is the resolution of the directive in nginx's tables, and decides what may be
- * written: 's' takes years and months but no "ms", 'ms' takes "ms" but neither years
- * nor months. Units stand in descending order, each at most once; a last number
+ * written: 's' takes years and months but no "ms"; 'ms', the default, takes "ms" but no years
+ * and months. Units stand in descending order, each at most once; a last number
  * without a unit is seconds. Undefined for anything else.
  */
-export function parseTimeMs(text: string, unit: 's' | 'ms'): number | undefined {
+export function parseTimeMs(text: string, unit: 's' | 'ms' = 'ms'): number | undefined {
   const part = /([0-9]*)(ms|[yMwdhms]| |$) */y;
   let next = unit === 's' ? 0 : 2;
   let totalMs = 0;
