@@ -1,0 +1,43 @@
+/**
+ * What lies under a connection: bytes as the application means them go in and come out,
+ * and the transport turns them into what the socket carries.
+ *
+ * The plain transport is one stateless object for every connection. A TLS transport is
+ * one object per connection; it keeps its records behind these same four functions.
+ */
+import { native } from '../native/index.js';
+
+/** Four functions; results `>= 0`, or `-errno` with -EAGAIN for "not now". */
+export interface Transport {
+  /** Reads up to `length` bytes into the arena. 0 is the end of the stream. */
+  read(handle: number, offset: number, length: number): number;
+  /** Writes two arena ranges at once (the second may be empty). Result: bytes taken, possibly fewer. */
+  writev(handle: number, offset1: number, length1: number, offset2: number, length2: number): number;
+  /** Tells the peer that nothing more will be written. */
+  shutdown(handle: number): number;
+  /** Bytes that are readable at once although the socket is drained. */
+  pending(): number;
+}
+
+class PlainTransport implements Transport {
+  read(handle: number, offset: number, length: number): number {
+    return native.recv(handle, offset, length);
+  }
+
+  writev(handle: number, offset1: number, length1: number, offset2: number, length2: number): number {
+    return length2 === 0
+      ? native.send(handle, offset1, length1)
+      : native.send2(handle, offset1, length1, offset2, length2);
+  }
+
+  shutdown(handle: number): number {
+    return native.shutdown(handle);
+  }
+
+  pending(): number {
+    return 0;
+  }
+}
+
+/** The socket itself. */
+export const plainTransport: Transport = new PlainTransport();
