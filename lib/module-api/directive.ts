@@ -72,6 +72,11 @@ export interface Directive<T> {
   /** Combines the enclosing block's value with this block's; by default this block's replaces it. */
   readonly merge?: (outer: T, inner: T) => T;
   readonly reload?: ReloadClass;
+  /**
+   * The row that holds this one's values too, for directives that make one ordered list
+   * (`allow` and `deny`): `previous` is that row's value and the result becomes it.
+   */
+  readonly storedAs?: Directive<T>;
   /** nginx's way of writing the syntax: "time", "on | off", "address [port] ...". */
   readonly syntax: string;
   /** The default as it would be written, or "-". */

@@ -1,0 +1,205 @@
+/**
+ * Rows of a location that the engine itself obeys: bodies, timeouts, keep-alive,
+ * lingering close, and where files lie.
+ */
+import { directive, type Argument, type Module } from '../module-api/index.js';
+import {
+  argument,
+  flagRow,
+  HTTP_SERVER_LOCATION,
+  numberRow,
+  readTime,
+  sizeRow,
+  textRow,
+  timeRow,
+} from './rows.js';
+
+/** A path from the configuration; relative to the prefix until the compiler resolves it. */
+export const root = directive<string>({
+  name: 'root',
+  contexts: HTTP_SERVER_LOCATION,
+  args: 1,
+  parse(node, context) {
+    return directoryPath(argument(node, 0), context.prefixPath, (at, message) => context.fail(at, message));
+  },
+  default: 'html',
+  syntax: 'path',
+  defaultText: 'html',
+  doc: 'Directory that the path of the request is appended to. Variables in it are not supported yet.',
+});
+
+export const alias = directive<string | undefined>({
+  name: 'alias',
+  contexts: ['location'],
+  args: 1,
+  parse(node, context) {
+    const path = context.prefixPath(argument(node, 0).text);
+    if (path.includes('$'))
+      return context.fail(argument(node, 0), 'variables in "alias" are not supported yet');
+    return path;
+  },
+  default: undefined,
+  syntax: 'path',
+  defaultText: '-',
+  doc: "Path that takes the place of the location's name. Not inherited by nested locations; variables in it are not supported yet.",
+});
+
+export const defaultType = textRow(
+  'default_type',
+  'text/plain',
+  'Content type of files whose extension is not in `types`.',
+  { syntax: 'mime-type' },
+);
+
+export const clientMaxBodySize = sizeRow(
+  'client_max_body_size',
+  '1m',
+  'Greatest size of a request body; a greater one gives 413. 0 is without limit.',
+);
+
+export const clientBodyTimeout = timeRow(
+  'client_body_timeout',
+  '60s',
+  'Time between two reads of a request body; else 408.',
+);
+
+export const sendTimeout = timeRow(
+  'send_timeout',
+  '60s',
+  'Time between two writes to the client; when it takes nothing for that long the connection is closed.',
+);
+
+/** `keepalive_timeout`. */
+export interface KeepaliveTimeout {
+  /** 0 closes the connection after each response. */
+  readonly timeoutMs: number;
+  /** Seconds of `Keep-Alive: timeout=`; 0 sends no field. */
+  readonly headerSeconds: number;
+}
+
+export const keepaliveTimeout = directive<KeepaliveTimeout>({
+  name: 'keepalive_timeout',
+  contexts: HTTP_SERVER_LOCATION,
+  args: [1, 2],
+  parse(node, context) {
+    const timeoutMs = readTime(node, argument(node, 0), context);
+    const header = node.args[1];
+    return {
+      timeoutMs,
+      headerSeconds: header === undefined ? 0 : readTime(node, header, context, 's') / 1000,
+    };
+  },
+  default: { timeoutMs: 75_000, headerSeconds: 0 },
+  syntax: 'timeout [header_timeout]',
+  defaultText: '75s',
+  doc: 'How long an idle client connection stays open; 0 closes it after each response. The second time goes into a "Keep-Alive: timeout=" field.',
+});
+
+export const keepaliveRequests = numberRow(
+  'keepalive_requests',
+  1000,
+  'Requests after which a client connection is closed.',
+);
+
+export const keepaliveTime = timeRow(
+  'keepalive_time',
+  '1h',
+  'Time for which requests are taken from one client connection; it is closed after the request that passes it.',
+);
+
+export const keepaliveMinTimeout = timeRow(
+  'keepalive_min_timeout',
+  '0',
+  'Accepted; idle client connections are closed at once when the process stops.',
+);
+
+export const lingeringClose = directive<'off' | 'on' | 'always'>({
+  name: 'lingering_close',
+  contexts: HTTP_SERVER_LOCATION,
+  args: 1,
+  parse(node, context) {
+    const at = argument(node, 0);
+    if (at.text === 'off' || at.text === 'on' || at.text === 'always') return at.text;
+    return context.fail(at, `invalid value "${at.text}"`);
+  },
+  default: 'on',
+  syntax: 'off | on | always',
+  defaultText: 'on',
+  doc: 'Whether the rest of a request is read before the connection is closed, so that the client can read its answer.',
+});
+
+export const lingeringTime = timeRow(
+  'lingering_time',
+  '30s',
+  'Time in all for which the rest of a request is read before a close.',
+);
+
+export const lingeringTimeout = timeRow('lingering_timeout', '5s', 'Time between two reads while lingering.');
+
+export const serverTokens = directive<boolean>({
+  name: 'server_tokens',
+  contexts: HTTP_SERVER_LOCATION,
+  args: 1,
+  parse(node, context) {
+    const at = argument(node, 0);
+    if (at.text === 'on' || at.text === 'build') return true;
+    if (at.text === 'off') return false;
+    return context.fail(at, `invalid value "${at.text}" in "server_tokens" directive`);
+  },
+  default: true,
+  syntax: 'on | off | build',
+  defaultText: 'on',
+  doc: 'Whether the version stands in the Server field and on error pages ("build" is as "on").',
+});
+
+export const absoluteRedirect = flagRow(
+  'absolute_redirect',
+  true,
+  'Whether redirects that the proxy itself makes carry scheme and host.',
+);
+
+export const serverNameInRedirect = flagRow(
+  'server_name_in_redirect',
+  false,
+  "Whether such redirects name the server's first name instead of the request's host.",
+);
+
+export const portInRedirect = flagRow(
+  'port_in_redirect',
+  true,
+  'Whether such redirects name the port where it is not the usual one.',
+);
+
+function directoryPath(
+  at: Argument,
+  resolve: (path: string) => string,
+  fail: (at: Argument, message: string) => never,
+): string {
+  if (at.text.includes('$')) return fail(at, 'variables in "root" are not supported yet');
+  const path = resolve(at.text);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+/** Rows that the engine obeys in every location. */
+export const coreModule: Module = {
+  name: 'core',
+  directives: [
+    root,
+    alias,
+    defaultType,
+    clientMaxBodySize,
+    clientBodyTimeout,
+    sendTimeout,
+    keepaliveTimeout,
+    keepaliveRequests,
+    keepaliveTime,
+    keepaliveMinTimeout,
+    lingeringClose,
+    lingeringTime,
+    lingeringTimeout,
+    serverTokens,
+    absoluteRedirect,
+    serverNameInRedirect,
+    portInRedirect,
+  ],
+};

@@ -1,0 +1,203 @@
+/**
+ * The files that log lines go to. Each path is open once, in append mode, however many
+ * directives name it.
+ *
+ *   error log    writeNow   one write for each line, before the call returns
+ *   access log   writeLine  gathered; written in one go by a microtask, which runs when
+ *                           the callback of the turn is left: at its end at the latest
+ *
+ * No line is lost: `flush` and `close` write what is pending, `reopen` does it before
+ * it changes the file.
+ */
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import type { LogSink } from '../proxy/runtime.js';
+import { systemError } from './system-error.js';
+
+/** Pending bytes from which on lines are written without waiting for the end of the turn. */
+const MAX_PENDING = 64 * 1024;
+/** How long a full pipe (stderr that nobody reads) is waited for before its lines are dropped. */
+const MAX_WAIT_MS = 1000;
+const MODE = 0o644;
+
+/** Told of a line that could not be written, at most once a second for a file. */
+export type LogFailure = (path: string, error: NodeJS.ErrnoException) => void;
+
+/** One open file, or stderr. Owned by its LogFiles. */
+export class LogFile implements LogSink {
+  /** Absolute, or "stderr". */
+  readonly path: string;
+  #fd: number;
+  readonly #onFailure: LogFailure;
+  #lines: string[] = [];
+  #pending = 0;
+  #scheduled = false;
+  #failedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(path: string, onFailure: LogFailure) {
+    this.path = path;
+    this.#onFailure = onFailure;
+    this.#fd = openLog(path);
+  }
+
+  /** Adds a line (a byte string without line end); it is written at the end of the turn. */
+  writeLine(line: string): void {
+    this.#lines.push(line);
+    this.#pending += line.length + 1;
+    if (this.#pending >= MAX_PENDING) {
+      this.flush();
+    } else if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        this.flush();
+      });
+    }
+  }
+
+  /** Writes a line, and what is pending before it, at once. */
+  writeNow(line: string): void {
+    this.#lines.push(line);
+    this.flush();
+  }
+
+  /** Writes what is pending. Never throws: a full disk must not stop requests. */
+  flush(): void {
+    if (this.#lines.length === 0) return;
+    this.#lines.push('');
+    const bytes = Buffer.from(this.#lines.join('\n'), 'latin1');
+    this.#lines = [];
+    this.#pending = 0;
+    if (this.#fd < 0) return;
+    try {
+      writeAll(this.#fd, bytes);
+    } catch (error) {
+      this.#report(error as NodeJS.ErrnoException);
+    }
+  }
+
+  /** Writes what is pending and opens the path anew, so that a renamed file is let go. On failure the old file stays. */
+  reopen(): void {
+    this.flush();
+    if (this.path === STDERR) return;
+    const old = this.#fd;
+    try {
+      this.#fd = openLog(this.path);
+    } catch (error) {
+      this.#report(error as NodeJS.ErrnoException);
+      return;
+    }
+    if (old >= 0) closeSync(old);
+  }
+
+  /** Writes what is pending and closes; later lines are dropped. May be called again. */
+  close(): void {
+    this.flush();
+    if (this.#fd >= 0 && this.path !== STDERR) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  /** Descriptor of the file, for whoever changes its owner; -1 after close. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  #report(error: NodeJS.ErrnoException): void {
+    const nowMs = Date.now();
+    if (nowMs - this.#failedAtMs < 1000) return;
+    this.#failedAtMs = nowMs;
+    this.#onFailure(this.path, error);
+  }
+}
+
+const STDERR = 'stderr';
+const STDERR_FD = 2;
+
+/** Every log file of a process. */
+export class LogFiles {
+  readonly #prefix: string;
+  readonly #files = new Map<string, LogFile>();
+  readonly #onFailure: LogFailure;
+
+  /** `prefix` is the directory that relative paths start from. By default a failed write is reported on stderr. */
+  constructor(prefix: string, onFailure: LogFailure = reportOnStderr) {
+    this.#prefix = prefix;
+    this.#onFailure = onFailure;
+  }
+
+  /**
+   * The file of that path (a byte string), created when it is not there; "stderr" is the
+   * process's own. Throws an Error with `code` and nginx's words:
+   * `open() "/x/error.log" failed (2: No such file or directory)`.
+   */
+  open(path: string): LogFile {
+    const text = Buffer.from(path, 'latin1').toString();
+    const full = path === STDERR ? STDERR : isAbsolute(text) ? text : resolve(this.#prefix, text);
+    const known = this.#files.get(full);
+    if (known !== undefined) return known;
+    const file = new LogFile(full, this.#onFailure);
+    this.#files.set(full, file);
+    return file;
+  }
+
+  /** Writes what is pending in every file. */
+  flush(): void {
+    for (const file of this.#files.values()) file.flush();
+  }
+
+  /** After logs were rotated (USR1). */
+  reopen(): void {
+    for (const file of this.#files.values()) file.reopen();
+  }
+
+  /** Writes what is pending and closes every file. */
+  close(): void {
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+  }
+
+  /** The open files, for changing their owner. */
+  files(): Iterable<LogFile> {
+    return this.#files.values();
+  }
+}
+
+function openLog(path: string): number {
+  if (path === STDERR) return STDERR_FD;
+  let fd = -1;
+  try {
+    fd = openSync(path, 'a', MODE);
+    if (fstatSync(fd).isDirectory())
+      throw Object.assign(new Error('is a directory'), { code: 'EISDIR', errno: -21 });
+    return fd;
+  } catch (error) {
+    if (fd >= 0) closeSync(fd);
+    throw systemError('open()', path, error);
+  }
+}
+
+function writeAll(fd: number, bytes: Buffer): void {
+  let offset = 0;
+  let waitedMs = 0;
+  while (offset < bytes.length) {
+    try {
+      offset += writeSync(fd, bytes, offset);
+    } catch (error) {
+      // An inherited stderr may be a pipe in non-blocking mode: wait for its reader, but not for ever.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || waitedMs >= MAX_WAIT_MS) throw error;
+      Atomics.wait(sleeper, 0, 0, 1);
+      waitedMs += 1;
+    }
+  }
+}
+
+/** Never notified: waiting on it is a sleep. */
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+function reportOnStderr(path: string, error: NodeJS.ErrnoException): void {
+  try {
+    writeSync(STDERR_FD, `millrace: ${systemError('write()', path, error).message}\n`);
+  } catch {
+    // Nobody reads stderr either: there is nowhere left to say it.
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * Rows of the proxy: where to, with which fields, how long, and what is tried next.
+ * lib/modules/proxy.ts makes the engine's configuration of them.
+ */
+import {
+  directive,
+  type Argument,
+  type Directive,
+  type ParseContext,
+  type Value,
+} from '../module-api/index.js';
+import { argument, HTTP_SERVER_LOCATION, MANY, numberRow, timeRow } from './rows.js';
+
+/** `proxy_pass` as written, taken apart. */
+export interface ProxyPassSetting {
+  /** "127.0.0.1:3000", "backend", "unix:/tmp/s": what a group is looked up by. */
+  readonly authority: string;
+  /** `$proxy_host`: "backend", "127.0.0.1:3000"; a unix socket's is "localhost". */
+  readonly proxyHost: string;
+  readonly proxyPort: string;
+  /** The part behind the authority, or undefined when there is none. */
+  readonly uri: string | undefined;
+  /** Set when that part holds variables: then it is the whole target. */
+  readonly target: Value | undefined;
+  /** Where it was written, for messages. */
+  readonly at: Argument;
+}
+
+export const proxyPass = directive<ProxyPassSetting | undefined>({
+  name: 'proxy_pass',
+  contexts: ['location'],
+  args: 1,
+  parse: (node, context) => parseProxyPass(argument(node, 0), context),
+  default: undefined,
+  syntax: 'URL',
+  defaultText: '-',
+  doc: 'Passes requests to a group or an address: http://name[:port][/uri] or http://unix:/path[:/uri]. A URI replaces the part that the location matched; one with variables is the whole target. Variables in the host and https are not supported yet.',
+});
+
+function parseProxyPass(at: Argument, context: ParseContext): ProxyPassSetting {
+  const { text } = at;
+  const scheme = /^https?:\/\//i.exec(text)?.[0].toLowerCase();
+  if (scheme === undefined) {
+    if (text.startsWith('$')) {
+      return context.fail(at, 'variables in the scheme or host of "proxy_pass" are not supported yet');
+    }
+    return context.fail(at, 'invalid URL prefix');
+  }
+  if (scheme === 'https://') return context.fail(at, '"proxy_pass" with https is not supported yet');
+  const rest = text.slice(scheme.length);
+  const [authority, uri] = rest.startsWith('unix:') ? splitUnix(rest) : splitAuthority(rest);
+  if (authority === '') return context.fail(at, 'no host in upstream');
+  if (authority.includes('$')) {
+    return context.fail(at, 'variables in the host of "proxy_pass" are not supported yet');
+  }
+  const target =
+    uri !== undefined && uri.includes('$')
+      ? context.compileValue({ ...at, text: uri.startsWith('/') ? uri : `/${uri}` })
+      : undefined;
+  const isUnix = authority.startsWith('unix:');
+  const port = /:([0-9]+)$/.exec(authority)?.[1];
+  return {
+    authority,
+    proxyHost: isUnix ? 'localhost' : authority,
+    proxyPort: isUnix ? '' : (port ?? '80'),
+    uri: target === undefined ? uri : undefined,
+    target,
+    at,
+  };
+}
+
+/** Splits "host:port/uri" before the first "/" or "?"; a URI that begins with "?" gets its "/". */
+function splitAuthority(text: string): [authority: string, uri: string | undefined] {
+  const end = text.search(/[/?]/);
+  if (end < 0) return [text, undefined];
+  const uri = text.slice(end);
+  return [text.slice(0, end), uri.startsWith('/') ? uri : `/${uri}`];
+}
+
+/** Splits "unix:/path:/uri" at the second colon. */
+function splitUnix(text: string): [authority: string, uri: string | undefined] {
+  const colon = text.indexOf(':', 'unix:'.length);
+  if (colon < 0) return [text, undefined];
+  const uri = text.slice(colon + 1);
+  return [text.slice(0, colon), uri === '' ? undefined : uri];
+}
+
+/** A field as written; compiled when the location is built, where `$proxy_host` is known. */
+export interface ProxySetHeaderSetting {
+  readonly name: string;
+  readonly text: string;
+}
+
+export const proxySetHeader = directive<readonly ProxySetHeaderSetting[]>({
+  name: 'proxy_set_header',
+  contexts: HTTP_SERVER_LOCATION,
+  args: 2,
+  repeat: 'append',
+  parse(node, context, previous) {
+    const value = argument(node, 1);
+    // Compiled here as well, so that an unknown variable is reported at its place.
+    context.compileValue(value);
+    return [...(previous ?? []), { name: argument(node, 0).text, text: value.text }];
+  },
+  default: [],
+  syntax: 'field value',
+  defaultText: 'Host $proxy_host; Connection close (with proxy_http_version 1.0)',
+  doc: "A field of the request to the backend, in place of the client's; an empty value drops it. The list of a block replaces that of the enclosing one.",
+});
+
+/** A row whose value is a list of lower-cased field names. */
+function namesRow(name: string, doc: string): Directive<readonly string[]> {
+  return directive<readonly string[]>({
+    name,
+    contexts: HTTP_SERVER_LOCATION,
+    args: 1,
+    repeat: 'append',
+    parse: (node, _context, previous) => [...(previous ?? []), argument(node, 0).text.toLowerCase()],
+    default: [],
+    syntax: 'field',
+    defaultText: '-',
+    doc,
+  });
+}
+
+export const proxyHideHeader = namesRow(
+  'proxy_hide_header',
+  "A field of the backend's response that does not reach the client, besides Date, Server, X-Pad and X-Accel-*.",
+);
+
+export const proxyPassHeader = namesRow(
+  'proxy_pass_header',
+  'A field that reaches the client although it would be hidden.',
+);
+
+export const proxyConnectTimeout = timeRow(
+  'proxy_connect_timeout',
+  '60s',
+  'Time to establish a connection to a backend; else 504.',
+);
+
+export const proxySendTimeout = timeRow(
+  'proxy_send_timeout',
+  '60s',
+  'Time between two writes to the backend; else 504.',
+);
+
+export const proxyReadTimeout = timeRow(
+  'proxy_read_timeout',
+  '60s',
+  'Time between two reads from the backend; else 504.',
+);
+
+export const proxyHttpVersion = directive<'1.0' | '1.1'>({
+  name: 'proxy_http_version',
+  contexts: HTTP_SERVER_LOCATION,
+  args: 1,
+  parse(node, context) {
+    const at = argument(node, 0);
+    if (at.text === '1.0' || at.text === '1.1') return at.text;
+    if (at.text === '2') return context.fail(at, '"proxy_http_version" 2 is not supported yet');
+    return context.fail(at, `invalid value "${at.text}"`);
+  },
+  default: '1.1',
+  syntax: '1.0 | 1.1',
+  defaultText: '1.1',
+  doc: 'Version of the requests to the backend.',
+});
+
+/** The conditions of `proxy_next_upstream`. */
+export interface NextUpstreamConditions {
+  readonly error: boolean;
+  readonly timeout: boolean;
+  readonly invalidHeader: boolean;
+  readonly nonIdempotent: boolean;
+  readonly statuses: ReadonlySet<number>;
+}
+
+const NEXT_STATUSES = new Set([403, 404, 429, 500, 502, 503, 504]);
+
+export const proxyNextUpstream = directive<NextUpstreamConditions>({
+  name: 'proxy_next_upstream',
+  contexts: HTTP_SERVER_LOCATION,
+  args: [1, MANY],
+  parse(node, context) {
+    const words = new Set<string>();
+    const statuses = new Set<number>();
+    for (const at of node.args) {
+      const status = Number(/^http_([0-9]{3})$/.exec(at.text)?.[1] ?? Number.NaN);
+      if (NEXT_STATUSES.has(status)) statuses.add(status);
+      else if (/^(error|timeout|invalid_header|non_idempotent|off)$/.test(at.text)) words.add(at.text);
+      else context.fail(at, `invalid value "${at.text}"`);
+    }
+    const off = words.has('off');
+    return {
+      error: !off && words.has('error'),
+      timeout: !off && words.has('timeout'),
+      invalidHeader: !off && words.has('invalid_header'),
+      nonIdempotent: !off && words.has('non_idempotent'),
+      statuses: off ? new Set<number>() : statuses,
+    };
+  },
+  default: { error: true, timeout: true, invalidHeader: false, nonIdempotent: false, statuses: new Set() },
+  syntax:
+    'error | timeout | invalid_header | http_500 | http_502 | http_503 | http_504 | http_403 | http_404 | http_429 | non_idempotent | off ...',
+  defaultText: 'error timeout',
+  doc: 'In which cases a request is passed to the next backend, before anything was sent to the client.',
+});
+
+export const proxyNextUpstreamTries = numberRow(
+  'proxy_next_upstream_tries',
+  0,
+  'Greatest number of attempts; 0 is as many as there are backends.',
+);
+
+export const proxyNextUpstreamTimeout = timeRow(
+  'proxy_next_upstream_timeout',
+  '0',
+  'Time within which another attempt may begin; 0 is without limit.',
+);

@@ -1,0 +1,111 @@
+/**
+ * `proxy_pass` and what shapes it: makes of the rows the configuration that the
+ * engine's proxy handler works from.
+ */
+import type { Module, PhaseBuilder } from '../module-api/index.js';
+import { proxyHandler } from '../proxy/proxy-handler.js';
+import type { EngineBuilder, NextUpstream, ProxyPassConfig, SetHeader } from '../proxy/runtime.js';
+import * as rows from './proxy-rows.js';
+import { registerProxy, proxyVariables } from './variables/proxy.js';
+
+/** Fields of a backend that do not reach the client unless `proxy_pass_header` names them. */
+export const HIDDEN_HEADERS: readonly string[] = [
+  'date',
+  'server',
+  'x-pad',
+  'x-accel-expires',
+  'x-accel-redirect',
+  'x-accel-limit-rate',
+  'x-accel-buffering',
+  'x-accel-charset',
+];
+
+/** Lower-cased names that are hidden: the usual ones and `hide`, but none of `pass`. */
+export function hiddenHeaders(hide: readonly string[], pass: readonly string[]): readonly string[] {
+  const names = new Set(HIDDEN_HEADERS);
+  for (const name of hide) names.add(name);
+  // A name that is both hidden and passed is passed, as in nginx.
+  for (const name of pass) names.delete(name);
+  return [...names];
+}
+
+/** The fields in effect: those written, then nginx's own for names that were not. */
+function setHeaders(builder: PhaseBuilder, pass: rows.ProxyPassSetting, httpVersion: string): SetHeader[] {
+  const written = builder.settings.get(rows.proxySetHeader);
+  const names = new Set(written.map(({ name }) => name.toLowerCase()));
+  const usual: rows.ProxySetHeaderSetting[] = [{ name: 'Host', text: '$proxy_host' }];
+  if (httpVersion === '1.0') usual.push({ name: 'Connection', text: 'close' });
+  return [...written, ...usual.filter(({ name }) => !names.has(name.toLowerCase()))].map(
+    ({ name, text }) => ({
+      name,
+      value: builder.parse.compileText(withConstants(text, pass)),
+    }),
+  );
+}
+
+/** Puts the constants of this location in place of their variables, so that the hot path copies bytes. */
+function withConstants(text: string, pass: rows.ProxyPassSetting): string {
+  return text
+    .replace(/\$\{proxy_host\}|\$proxy_host(?![A-Za-z0-9_])/g, () => pass.proxyHost)
+    .replace(/\$\{proxy_port\}|\$proxy_port(?![A-Za-z0-9_])/g, () => pass.proxyPort);
+}
+
+function nextUpstream(builder: PhaseBuilder): NextUpstream {
+  return {
+    ...builder.settings.get(rows.proxyNextUpstream),
+    tries: builder.settings.get(rows.proxyNextUpstreamTries),
+    timeoutMs: builder.settings.get(rows.proxyNextUpstreamTimeout),
+  };
+}
+
+function passConfig(builder: EngineBuilder, pass: rows.ProxyPassSetting): ProxyPassConfig {
+  const { settings, location } = builder;
+  const httpVersion = settings.get(rows.proxyHttpVersion);
+  if (pass.uri !== undefined && location.kind === 'named') {
+    builder.parse.fail(
+      pass.at,
+      '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location',
+    );
+  }
+  return {
+    group: builder.upstreamGroup(pass.authority, pass.at.position),
+    proxyHost: pass.proxyHost,
+    proxyPort: pass.proxyPort,
+    uri: pass.uri,
+    locationPrefix: location.name,
+    target: pass.target,
+    setHeaders: setHeaders(builder, pass, httpVersion),
+    hideHeaders: hiddenHeaders(settings.get(rows.proxyHideHeader), settings.get(rows.proxyPassHeader)),
+    connectTimeoutMs: settings.get(rows.proxyConnectTimeout),
+    sendTimeoutMs: settings.get(rows.proxySendTimeout),
+    readTimeoutMs: settings.get(rows.proxyReadTimeout),
+    httpVersion,
+    nextUpstream: nextUpstream(builder),
+  };
+}
+
+/** `proxy_*`. */
+export const proxyModule: Module = {
+  name: 'proxy',
+  directives: [
+    rows.proxyPass,
+    rows.proxySetHeader,
+    rows.proxyHideHeader,
+    rows.proxyPassHeader,
+    rows.proxyConnectTimeout,
+    rows.proxySendTimeout,
+    rows.proxyReadTimeout,
+    rows.proxyHttpVersion,
+    rows.proxyNextUpstream,
+    rows.proxyNextUpstreamTries,
+    rows.proxyNextUpstreamTimeout,
+  ],
+  variables: proxyVariables,
+  location(builder) {
+    const pass = builder.settings.own(rows.proxyPass);
+    if (pass === undefined) return;
+    const handler = proxyHandler(passConfig(builder as EngineBuilder, pass));
+    registerProxy(handler, pass);
+    builder.content(handler);
+  },
+};

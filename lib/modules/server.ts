@@ -1,0 +1,88 @@
+/**
+ * Rows of a server: its names, and what holds for a connection before the location of
+ * its request is known.
+ */
+import { hostname } from 'node:os';
+import { directive, type Module } from '../module-api/index.js';
+import { listen } from './listen.js';
+import { argument, HTTP_SERVER, MANY, readNumber, readSize, sizeRow, timeRow } from './rows.js';
+
+export const serverName = directive<readonly string[]>({
+  name: 'server_name',
+  contexts: ['server'],
+  args: [1, MANY],
+  repeat: 'append',
+  parse(node, context, previous) {
+    const names = node.args.map((at) => {
+      if (at.text.startsWith('~')) {
+        return context.fail(at, `regular expressions in "server_name" are not supported yet: "${at.text}"`);
+      }
+      const name = at.text === '$hostname' ? hostname() : at.text;
+      if (!isValidName(name)) {
+        return context.fail(at, `invalid server name or wildcard "${at.text}" on`);
+      }
+      return name.toLowerCase();
+    });
+    return [...(previous ?? []), ...names];
+  },
+  default: [''],
+  syntax: 'name ...',
+  defaultText: '""',
+  doc: 'Names of the server: exact, "*.example.com", "example.*", ".example.com", "" for requests without Host, $hostname. Regular expressions are not supported yet.',
+});
+
+/** A star may stand for whole labels at one end only; no empty labels. */
+function isValidName(name: string): boolean {
+  if (name === '') return true;
+  const bare = name.startsWith('*.')
+    ? name.slice(2)
+    : name.endsWith('.*')
+      ? name.slice(0, -2)
+      : name.startsWith('.')
+        ? name.slice(1)
+        : name;
+  return bare !== '' && !bare.includes('*') && !bare.includes('..') && !/[/\s\0]/.test(bare);
+}
+
+export const clientHeaderTimeout = timeRow(
+  'client_header_timeout',
+  '60s',
+  'Time within which the whole head of a request must arrive; else 408 or a close.',
+  { contexts: HTTP_SERVER },
+);
+
+export const clientHeaderBufferSize = sizeRow(
+  'client_header_buffer_size',
+  '1k',
+  'Size up to which a head needs no large buffer.',
+  { contexts: HTTP_SERVER },
+);
+
+/** `large_client_header_buffers`. */
+export interface HeaderBuffers {
+  readonly count: number;
+  /** Bytes of one. */
+  readonly size: number;
+}
+
+export const largeClientHeaderBuffers = directive<HeaderBuffers>({
+  name: 'large_client_header_buffers',
+  contexts: HTTP_SERVER,
+  args: 2,
+  parse(node, context) {
+    const count = readNumber(node, argument(node, 0), context);
+    const size = readSize(node, argument(node, 1), context);
+    if (count === 0 || size === 0) return context.fail(node, `"${node.name}" directive invalid value`);
+    return { count, size };
+  },
+  default: { count: 4, size: 8192 },
+  syntax: 'number size',
+  defaultText: '4 8k',
+  doc: 'Bounds of a head: a request line longer than one buffer gives 414, a longer field or more than all buffers together 400.',
+});
+
+/** Rows of a server. */
+export const serverModule: Module = {
+  name: 'server',
+  directives: [listen, serverName, clientHeaderTimeout, clientHeaderBufferSize, largeClientHeaderBuffers],
+};

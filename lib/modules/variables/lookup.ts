@@ -1,0 +1,56 @@
+/**
+ * Finds one value in a query string, a Cookie field or a field of Basic credentials.
+ * Names compare without regard to case, as in nginx; values are as received.
+ */
+
+/** The value of the first argument of that name; undefined when there is none with a "=". */
+export function argumentOf(args: string, name: string): string | undefined {
+  const wanted = name.toLowerCase();
+  let begin = 0;
+  while (begin < args.length) {
+    let end = args.indexOf('&', begin);
+    if (end < 0) end = args.length;
+    const equals = args.indexOf('=', begin);
+    if (
+      equals - begin === wanted.length &&
+      equals < end &&
+      args.slice(begin, equals).toLowerCase() === wanted
+    ) {
+      return args.slice(equals + 1, end);
+    }
+    begin = end + 1;
+  }
+  return undefined;
+}
+
+/**
+ * The value of the first cookie of that name in a Cookie field. Pairs are separated by
+ * semicolons or commas, but a value ends at a semicolon only.
+ */
+export function cookieOf(header: string, name: string): string | undefined {
+  const wanted = name.toLowerCase();
+  let begin = 0;
+  while (begin < header.length) {
+    while (header.charAt(begin) === ' ') begin += 1;
+    const equals = header.indexOf('=', begin);
+    if (equals < 0) return undefined;
+    if (header.slice(begin, equals).trimEnd().toLowerCase() === wanted) {
+      const end = header.indexOf(';', equals);
+      return header.slice(equals + 1, end < 0 ? header.length : end).trimStart();
+    }
+    const next = /[;,]/g;
+    next.lastIndex = begin;
+    if (!next.test(header)) return undefined;
+    begin = next.lastIndex;
+  }
+  return undefined;
+}
+
+/** The user of "Basic <base64 of user:password>"; undefined for anything else. */
+export function basicUser(header: string): string | undefined {
+  const encoded = /^basic +([A-Za-z0-9+/=_-]+) *$/i.exec(header)?.[1];
+  if (encoded === undefined) return undefined;
+  const credentials = Buffer.from(encoded, 'base64').toString('latin1');
+  const colon = credentials.indexOf(':');
+  return colon <= 0 ? undefined : credentials.slice(0, colon);
+}

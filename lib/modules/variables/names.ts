@@ -1,0 +1,15 @@
+/**
+ * From the suffix of a family of variables to the name of a field: `$http_x_real_ip`
+ * asks for "x-real-ip". Suffixes come from the configuration, so their number is small.
+ */
+const names = new Map<string, string>();
+
+/** Underscores become dashes; lower-cased. */
+export function fieldName(suffix: string): string {
+  let name = names.get(suffix);
+  if (name === undefined) {
+    name = suffix.toLowerCase().replaceAll('_', '-');
+    names.set(suffix, name);
+  }
+  return name;
+}

@@ -1,0 +1,146 @@
+/**
+ * Variables of the request as the client sent it, and of where it is served from.
+ */
+import { randomFillSync } from 'node:crypto';
+import type { Exchange, Variable } from '../../module-api/index.js';
+import { argumentOf, basicUser, cookieOf } from './lookup.js';
+import { fieldName } from './names.js';
+
+/** Query string; undefined when the target has no "?" at all. */
+function query(exchange: Exchange): string | undefined {
+  const { args } = exchange;
+  return args === '' && !exchange.request.target.includes('?') ? undefined : args;
+}
+
+const REQUEST_ID = Symbol('request_id');
+const ID_BYTES = 16;
+const randomPool = Buffer.alloc(ID_BYTES * 256);
+let randomUsed = randomPool.length;
+
+function requestId(exchange: Exchange): string {
+  const known = exchange.state.get(REQUEST_ID);
+  if (typeof known === 'string') return known;
+  if (randomUsed === randomPool.length) {
+    randomFillSync(randomPool);
+    randomUsed = 0;
+  }
+  const id = randomPool.toString('hex', randomUsed, randomUsed + ID_BYTES);
+  randomUsed += ID_BYTES;
+  exchange.state.set(REQUEST_ID, id);
+  return id;
+}
+
+export const requestVariables: readonly Variable[] = [
+  {
+    name: 'request',
+    get: ({ request }) => `${request.method} ${request.target} ${request.protocol}`,
+    doc: 'The request line as received.',
+  },
+  {
+    name: 'request_method',
+    get: ({ request }) => request.method,
+    doc: 'Method: "GET", "POST".',
+  },
+  {
+    name: 'request_uri',
+    get: ({ request }) => request.target,
+    write: ({ request }, out) => request.writeTarget(out),
+    doc: 'Target of the request with its query string, exactly as received.',
+  },
+  {
+    name: 'uri',
+    get: (exchange) => exchange.uri,
+    write: (exchange, out) => out.text(exchange.uri),
+    doc: 'Path, decoded and normalised; it changes with internal redirects.',
+  },
+  { name: 'document_uri', get: (exchange) => exchange.uri, doc: 'Same as `$uri`.' },
+  { name: 'args', get: query, doc: 'Query string without its "?".' },
+  { name: 'query_string', get: query, doc: 'Same as `$args`.' },
+  {
+    name: 'is_args',
+    get: (exchange) => (exchange.args === '' ? '' : '?'),
+    doc: '"?" when there is a query string, else empty.',
+  },
+  {
+    name: 'arg_',
+    prefix: true,
+    get: (exchange, suffix) => argumentOf(exchange.args, suffix),
+    doc: 'An argument of the query string as received; the name without regard to case.',
+  },
+  {
+    name: 'cookie_',
+    prefix: true,
+    get({ request }, suffix) {
+      const header = request.header('cookie');
+      return header === undefined ? undefined : cookieOf(header, suffix);
+    },
+    doc: 'A cookie of the request; the name without regard to case.',
+  },
+  {
+    name: 'http_',
+    prefix: true,
+    get: ({ request }, suffix) => request.header(fieldName(suffix)),
+    write: ({ request }, out, suffix) => request.writeHeader(fieldName(suffix), out),
+    doc: 'A field of the request: lower-cased, dashes as underscores. Several of one name are joined.',
+  },
+  {
+    name: 'host',
+    get: ({ request }) => request.host,
+    write: ({ request }, out) => out.text(request.host),
+    doc: "Host of the request without its port, lower-cased: from the request line, else the Host field, else the server's name.",
+  },
+  {
+    name: 'server_protocol',
+    get: ({ request }) => request.protocol,
+    doc: '"HTTP/1.0" or "HTTP/1.1".',
+  },
+  {
+    name: 'scheme',
+    get: (exchange) => exchange.scheme,
+    write: (exchange, out) => out.text(exchange.scheme),
+    doc: '"http" or "https".',
+  },
+  {
+    name: 'https',
+    get: (exchange) => (exchange.scheme === 'https' ? 'on' : ''),
+    doc: '"on" with TLS, else empty.',
+  },
+  {
+    name: 'content_length',
+    get: ({ request }) => request.header('content-length'),
+    doc: 'Content-Length of the request.',
+  },
+  {
+    name: 'content_type',
+    get: ({ request }) => request.header('content-type'),
+    doc: 'Content-Type of the request.',
+  },
+  {
+    name: 'remote_user',
+    get({ request }) {
+      const header = request.header('authorization');
+      return header === undefined ? undefined : basicUser(header);
+    },
+    doc: 'User name of Basic authentication.',
+  },
+  {
+    name: 'request_length',
+    get: ({ request }) => String(request.bytesReceived),
+    doc: 'Bytes of the request received: line, fields and body.',
+  },
+  {
+    name: 'request_id',
+    get: requestId,
+    doc: '32 random hexadecimal digits, the same for the whole request.',
+  },
+  {
+    name: 'document_root',
+    get: (exchange) => exchange.location.root,
+    doc: 'Value of `root` (or `alias`) in effect.',
+  },
+  {
+    name: 'server_name',
+    get: (exchange) => exchange.serverName,
+    doc: 'Name of the server that took the request.',
+  },
+];

@@ -1,0 +1,40 @@
+/**
+ * Variables of the response that goes to the client.
+ */
+import type { Variable } from '../../module-api/index.js';
+import { fieldName } from './names.js';
+import { seconds } from './times.js';
+
+export const responseVariables: readonly Variable[] = [
+  {
+    name: 'status',
+    get: ({ response }) => String(response.status).padStart(3, '0'),
+    doc: 'Status of the response.',
+  },
+  {
+    name: 'body_bytes_sent',
+    get: ({ response }) => String(response.bodyBytesSent),
+    doc: 'Bytes of the body sent to the client.',
+  },
+  {
+    name: 'bytes_sent',
+    get: ({ response }) => String(response.bytesSent),
+    doc: 'Bytes sent to the client, head included.',
+  },
+  {
+    name: 'sent_http_',
+    prefix: true,
+    get: ({ response }, suffix) => response.getHeader(fieldName(suffix)),
+    doc: 'A field of the response: lower-cased, dashes as underscores.',
+  },
+  {
+    name: 'request_time',
+    get: (exchange) => seconds(exchange.nowMs - exchange.startedMs),
+    doc: 'Seconds since the first byte of the request, with three decimals.',
+  },
+  {
+    name: 'request_completion',
+    get: (exchange) => (exchange.completed ? 'OK' : ''),
+    doc: '"OK" when the response is complete, else empty.',
+  },
+];
