@@ -1,0 +1,147 @@
+/**
+ * Compiles a `server` block: asks every module what it adds to the server and to each
+ * of its locations, and writes down what the engine itself obeys.
+ */
+import type { HeaderFilter, LogHandler, ParseContext, PhaseHandler, Settings } from '../module-api/index.js';
+import * as core from '../modules/core.js';
+import { errorPage } from '../modules/error-page.js';
+import {
+  clientHeaderBufferSize,
+  clientHeaderTimeout,
+  largeClientHeaderBuffers,
+  serverName,
+} from '../modules/server.js';
+import type { EngineBuilder, ErrorLog, LocationConfig, LogSink, ServerConfig } from '../proxy/runtime.js';
+import { collectLocations } from './locations.js';
+import type { Registry } from './registry.js';
+import type { Block } from './tree.js';
+import { UnresolvedName, type Upstreams } from './upstreams.js';
+
+/** What the compilation of every server shares. */
+export interface ServerTools {
+  readonly registry: Registry;
+  readonly parse: ParseContext;
+  readonly upstreams: Upstreams;
+  /** The error log that these settings ask for. */
+  errorLog(settings: Settings): ErrorLog;
+  logFile(path: string): LogSink;
+}
+
+/** Compiles one server; `index` is its serial number among all servers. Throws ConfigError. */
+export async function compileServer(block: Block, index: number, tools: ServerTools): Promise<ServerConfig> {
+  const { settings } = block;
+  const outside = await build({ kind: 'server', name: '' }, settings, tools, 'server');
+  const locations: LocationConfig[] = [];
+  for (const { kind, name, block: inner } of collectLocations(block)) {
+    locations.push(await compileLocation({ kind, name }, inner.settings, index, tools));
+  }
+  const buffers = settings.get(largeClientHeaderBuffers);
+  return {
+    names: settings.get(serverName),
+    index,
+    rewrite: outside.rewrites,
+    locations,
+    fallback: await compileLocation({ kind: 'server', name: '' }, settings, index, tools),
+    clientHeaderTimeoutMs: settings.get(clientHeaderTimeout),
+    largeHeaderBufferSize: buffers.size,
+    largeHeaderBufferCount: buffers.count,
+    clientHeaderBufferSize: settings.get(clientHeaderBufferSize),
+  };
+}
+
+type Place = Pick<LocationConfig, 'kind' | 'name'>;
+
+async function compileLocation(
+  place: Place,
+  settings: Settings,
+  serverIndex: number,
+  tools: ServerTools,
+): Promise<LocationConfig> {
+  const phases = await build(place, settings, tools, 'location');
+  const keepalive = settings.get(core.keepaliveTimeout);
+  const lingers = settings.get(core.lingeringClose) !== 'off';
+  return {
+    ...place,
+    root: effectiveRoot(settings, tools.parse),
+    serverIndex,
+    rewrite: phases.rewrites,
+    access: phases.accesses,
+    content: phases.contentHandler,
+    headerFilters: phases.headerFilters,
+    logHandlers: phases.logHandlers,
+    clientMaxBodySize: settings.get(core.clientMaxBodySize),
+    clientBodyTimeoutMs: settings.get(core.clientBodyTimeout),
+    sendTimeoutMs: settings.get(core.sendTimeout),
+    keepaliveTimeoutMs: keepalive.timeoutMs,
+    keepaliveHeaderSeconds: keepalive.headerSeconds,
+    keepaliveRequests: settings.get(core.keepaliveRequests),
+    lingeringTimeMs: lingers ? settings.get(core.lingeringTime) : 0,
+    lingeringTimeoutMs: lingers ? settings.get(core.lingeringTimeout) : 0,
+    defaultType: settings.get(core.defaultType),
+    errorPages: settings.get(errorPage),
+    errorLog: tools.errorLog(settings),
+    serverTokens: settings.get(core.serverTokens),
+  };
+}
+
+/** The row resolves what is written; what is not written is relative to the prefix too. */
+function effectiveRoot(settings: Settings, parse: ParseContext): string {
+  const root = settings.get(core.root);
+  return settings.position(core.root) === undefined ? parse.prefixPath(root) : root;
+}
+
+/**
+ * Runs the modules over one place. A module that needs a backend whose name is not
+ * resolved yet is stopped, the name is resolved, and the place is built afresh: so
+ * modules stay plain functions, and no name is looked up that nobody uses.
+ */
+async function build(
+  place: Place,
+  settings: Settings,
+  tools: ServerTools,
+  step: 'server' | 'location',
+): Promise<Phases> {
+  for (;;) {
+    const phases = new Phases(place, settings, tools);
+    try {
+      for (const module of tools.registry.modules) module[step]?.(phases);
+      return phases;
+    } catch (error) {
+      if (!(error instanceof UnresolvedName)) throw error;
+      await tools.upstreams.settle(error.host, error.position);
+    }
+  }
+}
+
+/** Collects the handlers of one place. Its methods are closures, so that a module may take them out of the object. */
+class Phases implements EngineBuilder {
+  readonly location: Place;
+  readonly settings: Settings;
+  readonly parse: ParseContext;
+  readonly errorLog: ErrorLog;
+  readonly upstreamGroup: EngineBuilder['upstreamGroup'];
+  readonly logFile: EngineBuilder['logFile'];
+
+  readonly rewrites: PhaseHandler[] = [];
+  readonly accesses: PhaseHandler[] = [];
+  contentHandler: PhaseHandler | undefined;
+  readonly headerFilters: HeaderFilter[] = [];
+  readonly logHandlers: LogHandler[] = [];
+
+  constructor(location: Place, settings: Settings, tools: ServerTools) {
+    this.location = location;
+    this.settings = settings;
+    this.parse = tools.parse;
+    this.errorLog = tools.errorLog(settings);
+    this.upstreamGroup = (authority, position) => tools.upstreams.group(authority, position);
+    this.logFile = (path) => tools.logFile(path);
+  }
+
+  readonly rewrite = (handler: PhaseHandler): void => void this.rewrites.push(handler);
+  readonly access = (handler: PhaseHandler): void => void this.accesses.push(handler);
+  readonly headerFilter = (filter: HeaderFilter): void => void this.headerFilters.push(filter);
+  readonly log = (handler: LogHandler): void => void this.logHandlers.push(handler);
+  readonly content = (handler: PhaseHandler): void => {
+    this.contentHandler = handler;
+  };
+}
