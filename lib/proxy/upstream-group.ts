@@ -1,5 +1,10 @@
 /**
- * A group of peers, its balancer and its pool of idle connections.
+ * A group of peers: nginx's smooth weighted round robin, passive health accounting
+ * (max_fails, fail_timeout), backups, and the pool of idle connections.
+ *
+ * The balancer is `pick` and `release`, in nginx's manner: pick names a peer for one
+ * attempt, release says how the attempt ended. The pool knows connections only as
+ * things that can be closed, so that it is tested without a socket.
  */
 
 /** One `server` of an `upstream`, resolved: a name with two addresses makes two peers. */
@@ -32,10 +37,172 @@ export interface UpstreamGroupOptions {
   readonly keepaliveTimeMs: number;
 }
 
+/** What the pool keeps: a connection that nobody uses. `discard` closes it; it must not call back into the pool. */
+export interface Pooled {
+  discard(): void;
+}
+
+/** A peer and its state in this worker. */
+export class Peer {
+  readonly config: PeerConfig;
+  /** Position in the group: the bit of `tried`. */
+  readonly index: number;
+  /** Idle connections, the most recently used last. */
+  readonly idle: Pooled[] = [];
+  /** Attempts under way. */
+  active = 0;
+  fails = 0;
+  /** When the last failure happened, and when the peer was last allowed in spite of failures; ms of the turn's clock. */
+  failedAtMs = 0;
+  checkedAtMs = 0;
+  currentWeight = 0;
+  /** Falls with failures, returns step by step with each pick. */
+  effectiveWeight: number;
+
+  constructor(config: PeerConfig, index: number) {
+    this.config = config;
+    this.index = index;
+    this.effectiveWeight = config.weight;
+  }
+}
+
 export class UpstreamGroup {
   readonly name: string;
+  readonly options: UpstreamGroupOptions;
+  readonly peers: readonly Peer[];
+  readonly #primary: readonly Peer[];
+  readonly #backup: readonly Peer[];
+  /** With one peer there is nothing to fail over to: failures are not counted, as in nginx. */
+  readonly #single: Peer | undefined;
+  #idleCount = 0;
 
   constructor(options: UpstreamGroupOptions) {
     this.name = options.name;
+    this.options = options;
+    this.peers = options.peers.map((peer, index) => new Peer(peer, index));
+    this.#primary = this.peers.filter((peer) => !peer.config.backup);
+    this.#backup = this.peers.filter((peer) => peer.config.backup);
+    const only = this.peers.length === 1 ? this.peers[0] : undefined;
+    this.#single = only !== undefined && !only.config.down ? only : undefined;
+  }
+
+  /**
+   * Chooses a peer for one attempt and counts it as active.
+   * `tried` holds the peers of this exchange that have failed already; empty for the first attempt.
+   * Undefined: no live peer is left ("no live upstreams", 502). The caller ends each
+   * successful pick with exactly one {@link release}.
+   */
+  pick(nowMs: number, tried: readonly Peer[]): Peer | undefined {
+    const single = this.#single;
+    if (single !== undefined) {
+      const limit = single.config.maxConns;
+      if (limit > 0 && single.active >= limit) return undefined;
+      single.active++;
+      return single;
+    }
+    const peer = this.#choose(this.#primary, nowMs, tried) ?? this.#choose(this.#backup, nowMs, tried);
+    if (peer === undefined) return undefined;
+    peer.active++;
+    return peer;
+  }
+
+  /** Ends an attempt. `failed`: the peer, not the client, was the cause. */
+  release(peer: Peer, failed: boolean, nowMs: number): void {
+    peer.active--;
+    if (peer === this.#single) return;
+    if (!failed) {
+      // A success after the failure's window forgets what was counted before.
+      if (peer.failedAtMs < peer.checkedAtMs) peer.fails = 0;
+      return;
+    }
+    peer.fails++;
+    peer.failedAtMs = nowMs;
+    peer.checkedAtMs = nowMs;
+    const { maxFails, weight } = peer.config;
+    if (maxFails > 0) {
+      peer.effectiveWeight = Math.max(0, peer.effectiveWeight - Math.floor(weight / maxFails));
+    }
+  }
+
+  /** Idle connections now. */
+  get idleCount(): number {
+    return this.#idleCount;
+  }
+
+  /** Takes the most recently used idle connection of the peer, if there is one. */
+  takeIdle(peer: Peer): Pooled | undefined {
+    const pooled = peer.idle.pop();
+    if (pooled !== undefined) this.#idleCount--;
+    return pooled;
+  }
+
+  /** Keeps an idle connection; when the pool is full, the longest unused one is closed for it. */
+  putIdle(peer: Peer, pooled: Pooled): void {
+    const limit = this.options.keepalive;
+    if (limit === 0) {
+      pooled.discard();
+      return;
+    }
+    if (this.#idleCount >= limit) this.#evictOne(peer);
+    peer.idle.push(pooled);
+    this.#idleCount++;
+  }
+
+  /** Takes out a connection that closed, sent data or timed out while idle. No effect when it is not in the pool. */
+  removeIdle(peer: Peer, pooled: Pooled): void {
+    const at = peer.idle.lastIndexOf(pooled);
+    if (at < 0) return;
+    peer.idle.splice(at, 1);
+    this.#idleCount--;
+  }
+
+  /** Closes every idle connection. */
+  closeIdle(): void {
+    for (const peer of this.peers) {
+      this.#idleCount -= peer.idle.length;
+      for (const pooled of peer.idle.splice(0)) pooled.discard();
+    }
+  }
+
+  /** The oldest of the same peer, else of the peer that keeps most. */
+  #evictOne(preferred: Peer): void {
+    let victim = preferred;
+    if (victim.idle.length === 0) {
+      for (const peer of this.peers) if (peer.idle.length > victim.idle.length) victim = peer;
+    }
+    const oldest = victim.idle.shift();
+    if (oldest === undefined) return;
+    this.#idleCount--;
+    oldest.discard();
+  }
+
+  /**
+   * Smooth weighted round robin: every candidate gains its weight, the richest is
+   * chosen and pays the total. With equal weights this is plain rotation; with 5, 1, 1
+   * it is a a b a c a a, not a a a a a b c.
+   */
+  #choose(peers: readonly Peer[], nowMs: number, tried: readonly Peer[]): Peer | undefined {
+    let best: Peer | undefined;
+    let total = 0;
+    for (const peer of peers) {
+      const { config } = peer;
+      if (config.down || (tried.length > 0 && tried.includes(peer))) continue;
+      if (config.maxConns > 0 && peer.active >= config.maxConns) continue;
+      if (
+        config.maxFails > 0 &&
+        peer.fails >= config.maxFails &&
+        nowMs - peer.checkedAtMs <= config.failTimeoutMs
+      ) {
+        continue;
+      }
+      peer.currentWeight += peer.effectiveWeight;
+      total += peer.effectiveWeight;
+      if (peer.effectiveWeight < config.weight) peer.effectiveWeight++;
+      if (best === undefined || peer.currentWeight > best.currentWeight) best = peer;
+    }
+    if (best === undefined) return undefined;
+    best.currentWeight -= total;
+    if (nowMs - best.checkedAtMs > best.config.failTimeoutMs) best.checkedAtMs = nowMs;
+    return best;
   }
 }

@@ -1,0 +1,165 @@
+/**
+ * What every exchange of a worker shares: the arena, the writer, pools of blocks and
+ * exchanges, the Server and Date lines, and who is connected.
+ */
+import { formatHttpDate } from '../http/date.js';
+import { reasonPhrase } from '../http/status.js';
+import { host } from '../native/host.js';
+import { native } from '../native/index.js';
+import type { Reactor } from '../reactor/reactor.js';
+import { VERSION } from '../util/version.js';
+import type { Downstream } from './downstream.js';
+import { ExchangeImpl } from './exchange.js';
+import { ArenaConstants, BlockPool } from './memory.js';
+import type { RuntimeConfig } from './runtime.js';
+import type { ArenaBytes } from './segment-writer.js';
+import { SegmentWriter } from './segment-writer.js';
+
+/** Idle exchanges kept for reuse. */
+const KEEP_EXCHANGES = 512;
+/** "Sun, 06 Nov 1994 08:49:37 GMT" */
+const DATE_LENGTH = 29;
+
+/** How the proxy calls itself in `Server` and in its pages. */
+export const PRODUCT = 'millrace';
+
+/** Segments that responses are composed of. */
+export class CommonConstants {
+  readonly crlf: ArenaBytes;
+  readonly keepAlive: ArenaBytes;
+  readonly close: ArenaBytes;
+  readonly chunked: ArenaBytes;
+  readonly contentLength: ArenaBytes;
+  readonly contentType: ArenaBytes;
+  readonly location: ArenaBytes;
+  readonly http11: ArenaBytes;
+  readonly colon: ArenaBytes;
+  readonly continue100: ArenaBytes;
+  readonly lastChunk: ArenaBytes;
+  readonly upgrade: ArenaBytes;
+  readonly upgradeWebsocket: ArenaBytes;
+
+  constructor(constants: ArenaConstants) {
+    this.crlf = constants.intern('\r\n');
+    this.keepAlive = constants.intern('Connection: keep-alive\r\n');
+    this.close = constants.intern('Connection: close\r\n');
+    this.chunked = constants.intern('Transfer-Encoding: chunked\r\n');
+    this.contentLength = constants.intern('Content-Length: ');
+    this.contentType = constants.intern('Content-Type: ');
+    this.location = constants.intern('Location: ');
+    this.http11 = constants.intern('HTTP/1.1 ');
+    this.colon = constants.intern(': ');
+    this.continue100 = constants.intern('HTTP/1.1 100 Continue\r\n\r\n');
+    this.lastChunk = constants.intern('0\r\n\r\n');
+    this.upgrade = constants.intern('Connection: upgrade\r\n');
+    this.upgradeWebsocket = constants.intern('Connection: upgrade\r\nUpgrade: websocket\r\n');
+  }
+}
+
+export class EngineContext {
+  readonly reactor: Reactor;
+  readonly config: RuntimeConfig;
+  readonly u8: Uint8Array = host.u8;
+  readonly f64: Float64Array = host.f64;
+  readonly blocks: BlockPool;
+  readonly constants: ArenaConstants;
+  readonly common: CommonConstants;
+  readonly writer: SegmentWriter;
+  /** Offset of the scratch region. */
+  readonly scratch = host.layout.scratch;
+  /** Clients, for draining and for counting. */
+  readonly clients = new Set<Downstream>();
+  /** True once the worker drains: every response closes its connection. */
+  draining = false;
+  /** Called when the last client has gone while draining. */
+  onIdle: (() => void) | undefined;
+  /** Serial of the last accepted connection. */
+  serial = 0;
+  /** Requests begun by this worker. */
+  requests = 0;
+  readonly #nowIndex = host.layout.now >> 3;
+  readonly #wallIndex = host.layout.wallClock >> 3;
+  readonly #free: ExchangeImpl[] = [];
+  readonly #pairs: number;
+  readonly #serverDateFull: ArenaBytes;
+  readonly #serverDateShort: ArenaBytes;
+  readonly #statusLines: (ArenaBytes | undefined)[] = [];
+  #dateSecond = -1;
+
+  constructor(reactor: Reactor, config: RuntimeConfig) {
+    this.reactor = reactor;
+    this.config = config;
+    this.blocks = new BlockPool(native);
+    this.constants = new ArenaConstants(native, this.u8);
+    this.common = new CommonConstants(this.constants);
+    const blank = ' '.repeat(DATE_LENGTH);
+    this.#serverDateFull = this.constants.intern(`Server: ${PRODUCT}/${VERSION}\r\nDate: ${blank}\r\n`);
+    this.#serverDateShort = this.constants.intern(`Server: ${PRODUCT}\r\nDate: ${blank}\r\n`);
+    this.#pairs = native.acquireBlock(4096);
+    if (this.#pairs < 0) throw new Error('the arena is exhausted: no room for the writer');
+    const { scratch, scratchSize } = host.layout;
+    this.writer = new SegmentWriter(this.u8, host.i32, this.#pairs, scratch, scratchSize);
+  }
+
+  /** The turn's clock in ms. */
+  get nowMs(): number {
+    return this.f64[this.#nowIndex] as number;
+  }
+
+  /** The turn's wall clock in ms since 1970. */
+  get wallMs(): number {
+    return this.f64[this.#wallIndex] as number;
+  }
+
+  /** "Server: ...CRLF Date: ...CRLF", brought up to date once a second, in place. */
+  serverDate(tokens: boolean): ArenaBytes {
+    const second = Math.floor(this.wallMs / 1000);
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second;
+      const text = formatHttpDate(second * 1000);
+      for (const block of [this.#serverDateFull, this.#serverDateShort]) {
+        const at = block.offset + block.length - 2 - DATE_LENGTH;
+        for (let i = 0; i < DATE_LENGTH; i++) this.u8[at + i] = text.charCodeAt(i);
+      }
+    }
+    return tokens ? this.#serverDateFull : this.#serverDateShort;
+  }
+
+  /** "HTTP/1.1 404 Not Found CRLF", placed in the arena at its first use. */
+  statusLine(status: number): ArenaBytes {
+    let line = this.#statusLines[status];
+    if (line === undefined) {
+      line = this.constants.intern(`HTTP/1.1 ${status} ${reasonPhrase(status) ?? ''}\r\n`);
+      this.#statusLines[status] = line;
+    }
+    return line;
+  }
+
+  /** The signature on pages. */
+  signature(tokens: boolean): string {
+    return tokens ? `${PRODUCT}/${VERSION}` : PRODUCT;
+  }
+
+  acquireExchange(downstream: Downstream): ExchangeImpl {
+    const exchange = this.#free.pop() ?? new ExchangeImpl(this);
+    exchange.open(downstream);
+    return exchange;
+  }
+
+  /** Only for exchanges that nobody can still hold: one that a module awaited is left to the garbage collector. */
+  releaseExchange(exchange: ExchangeImpl): void {
+    if (this.#free.length < KEEP_EXCHANGES) this.#free.push(exchange);
+  }
+
+  forget(downstream: Downstream): void {
+    this.clients.delete(downstream);
+    if (this.draining && this.clients.size === 0) this.onIdle?.();
+  }
+
+  /** Gives the arena back. Nothing may be under way. */
+  close(): void {
+    this.blocks.drain();
+    this.constants.release();
+    native.releaseBlock(this.#pairs, 4096);
+  }
+}

@@ -1,0 +1,327 @@
+/**
+ * A client's connection: finds the requests in what arrives, starts an exchange for
+ * each, hands it the bytes of its body, and decides what becomes of the connection.
+ *
+ *            ┌──────────────── next request ────────────────┐
+ *            ▼                                              │
+ *   accept → head ──complete──► exchange ──answered──► (body left?) ─no─► keep-alive
+ *            │                     │                        │ yes
+ *            │ bad head            │ 101                    ▼
+ *            ▼                     ▼                     discard ──► head
+ *          answer, linger        tunnel (another handler takes over)
+ *
+ * One exchange runs at a time; pipelined requests wait in `input`. Input that must
+ * outlive the callback is kept in a block of the arena (the stash); a connection with
+ * nothing pending owns none, and no exchange either.
+ */
+import type { Connection, ConnectionHandler } from '../reactor/connection.js';
+import type { EngineContext } from './context.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { ListenerServers } from './listener-servers.js';
+import { ByteStash } from './byte-stash.js';
+
+/** Waiting for a request, or in the middle of its head. */
+const HEAD = 0;
+/** An exchange runs. */
+const EXCHANGE = 1;
+/** Answered; the rest of the request's body is thrown away before the next head. */
+const DISCARD = 2;
+/** Answered for the last time; what still comes is thrown away until the client closes. */
+const LINGER = 3;
+/** Closed, or somebody else's. */
+const GONE = 4;
+
+/** Pipelined or unread bytes beyond this pause reading. */
+const INPUT_LIMIT_BYTES = 64 * 1024;
+
+export class Downstream implements ConnectionHandler {
+  readonly connection: Connection;
+  readonly context: EngineContext;
+  readonly servers: ListenerServers;
+  /** Serial number in this worker, `$connection`. */
+  readonly serial: number;
+  /** Requests begun, `$connection_requests`. */
+  requests = 0;
+  exchange: ExchangeImpl | null = null;
+  /** Received and not yet consumed: a range of the arena, in the receive window or in the stash. */
+  inputOffset = 0;
+  inputLength = 0;
+  #state = HEAD;
+  /** Exists only while input waits between callbacks. */
+  #stash: ByteStash | null = null;
+  #processing = false;
+  #inputPaused = false;
+  /** While lingering: when it ends in any case. */
+  #lingerUntilMs = 0;
+
+  constructor(connection: Connection, context: EngineContext, servers: ListenerServers, serial: number) {
+    this.connection = connection;
+    this.context = context;
+    this.servers = servers;
+    this.serial = serial;
+    connection.setDeadline(context.nowMs + servers.index.defaultServer.clientHeaderTimeoutMs);
+  }
+
+  /** Neither a request nor a response is under way. */
+  get idle(): boolean {
+    return this.#state === HEAD && this.exchange === null;
+  }
+
+  onData(_connection: Connection, offset: number, length: number): void {
+    if (this.#state === LINGER || this.#state === GONE) {
+      this.#lingerMore();
+      return;
+    }
+    if (this.#stash === null) {
+      this.inputOffset = offset;
+      this.inputLength = length;
+    } else {
+      const joined = this.#stash.join(this.inputOffset, this.inputLength, offset, length);
+      if (joined < 0) {
+        this.destroy();
+        return;
+      }
+      this.inputOffset = joined;
+      this.inputLength += length;
+    }
+    this.process();
+  }
+
+  onEnd(connection: Connection): void {
+    const { exchange } = this;
+    if (this.#state === EXCHANGE && exchange !== null) {
+      exchange.onClientEnd();
+      return;
+    }
+    if (this.#state === HEAD && exchange !== null) exchange.abandon(400);
+    this.#release();
+    connection.close();
+  }
+
+  /** Reading is paused (the backend is slow) and the client has gone. */
+  onHangup(): void {
+    if (this.#state === EXCHANGE && this.exchange !== null) this.exchange.onClientEnd();
+  }
+
+  onDrain(): void {
+    this.exchange?.onClientDrain();
+  }
+
+  onDeadline(connection: Connection): void {
+    const { exchange } = this;
+    switch (this.#state) {
+      case HEAD:
+        if (exchange === null) {
+          this.#release();
+          connection.close();
+        } else {
+          exchange.reject(408);
+        }
+        break;
+      case EXCHANGE:
+      case DISCARD:
+        if (exchange !== null) exchange.onClientDeadline();
+        break;
+      default:
+        this.destroy();
+    }
+  }
+
+  onClose(_connection: Connection, errno: number): void {
+    const { exchange } = this;
+    const state = this.#state;
+    this.#state = GONE;
+    if (exchange !== null) {
+      if (state === HEAD) exchange.abandon(400);
+      else exchange.onClientGone(errno);
+    }
+    this.#release();
+    this.context.forget(this);
+  }
+
+  /** Closes at once, whatever is under way. */
+  destroy(): void {
+    this.connection.destroy();
+  }
+
+  /** Gives the connection to another handler (a tunnel). Unconsumed input stays with the caller's reading of `inputOffset`. */
+  handOver(handler: ConnectionHandler): void {
+    this.#state = GONE;
+    this.exchange = null;
+    this.connection.setHandler(handler);
+    this.context.forget(this);
+  }
+
+  /** After {@link handOver}, when the input was consumed. */
+  releaseInput(): void {
+    this.#release();
+  }
+
+  /** Drops `length` bytes from the front of the input. */
+  consume(length: number): void {
+    this.inputOffset += length;
+    this.inputLength -= length;
+  }
+
+  /**
+   * Works on the input until it is used up or has to wait. Called with new input, and
+   * by the exchange when it wants (more of) its body. May be called at any time; a call
+   * from within is absorbed by the one that runs.
+   */
+  process(): void {
+    if (this.#processing) return;
+    this.#processing = true;
+    for (;;) {
+      if (this.#state === HEAD) {
+        if (this.inputLength === 0 || !this.#readHead()) break;
+      } else if (this.#state === EXCHANGE || this.#state === DISCARD) {
+        const before = this.inputLength;
+        if (before === 0 || this.exchange === null) break;
+        const exchange = this.exchange;
+        exchange.feedBody();
+        if (this.inputLength === before && this.exchange === exchange) break;
+      } else {
+        this.inputLength = 0;
+        break;
+      }
+    }
+    this.#processing = false;
+    this.#keepInput();
+  }
+
+  /**
+   * The exchange has handed its whole response to the connection.
+   * `keepAlive`: the connection may carry another request. `bodyLeft`: the request's
+   * body is not read to its end; the exchange stays until it is.
+   */
+  exchangeDone(keepAlive: boolean, bodyLeft: boolean): void {
+    if (this.#state === GONE) return;
+    const exchange = this.exchange as ExchangeImpl;
+    if (!keepAlive) {
+      this.exchange = null;
+      this.#close(exchange, bodyLeft || this.inputLength > 0);
+      return;
+    }
+    if (bodyLeft) {
+      this.#state = DISCARD;
+      this.connection.setDeadline(this.context.nowMs + exchange.location.lingeringTimeoutMs);
+    } else {
+      this.#state = HEAD;
+      this.exchange = null;
+      this.connection.setDeadline(this.context.nowMs + exchange.location.keepaliveTimeoutMs);
+    }
+    if (this.#inputPaused) {
+      this.#inputPaused = false;
+      this.connection.resume();
+    }
+    if (this.inputLength > 0) this.process();
+  }
+
+  /** The body that was thrown away has ended. */
+  discardDone(keepaliveTimeoutMs: number): void {
+    if (this.#state !== DISCARD) return;
+    this.exchange = null;
+    this.#state = HEAD;
+    this.connection.setDeadline(this.context.nowMs + keepaliveTimeoutMs);
+  }
+
+  /** Closes when idle; used when the worker drains. */
+  closeIfIdle(): void {
+    if (!this.idle) return;
+    this.#release();
+    this.connection.close();
+  }
+
+  #readHead(): boolean {
+    let { exchange } = this;
+    const first = exchange === null;
+    if (exchange === null) {
+      exchange = this.context.acquireExchange(this);
+      this.exchange = exchange;
+    }
+    const result = exchange.head.parse(this.inputOffset, this.inputLength);
+    if (result > 0) {
+      this.consume(result);
+      this.#state = EXCHANGE;
+      this.requests++;
+      this.connection.clearDeadline();
+      exchange.headComplete(result);
+      return true;
+    }
+    if (result === 0) {
+      // The deadline is for the whole head: set by its first bytes, moved by none of the later ones.
+      if (first) {
+        const timeoutMs = this.servers.index.defaultServer.clientHeaderTimeoutMs;
+        this.connection.setDeadline(this.context.nowMs + timeoutMs);
+      }
+      return false;
+    }
+    this.#state = EXCHANGE;
+    this.requests++;
+    exchange.reject(-result);
+    return true;
+  }
+
+  #close(exchange: ExchangeImpl, linger: boolean): void {
+    const { connection, context } = this;
+    const { location } = exchange;
+    this.#release();
+    if (linger && !connection.readEnded) {
+      this.#state = LINGER;
+      this.#lingerUntilMs = context.nowMs + location.lingeringTimeMs;
+      connection.end();
+      connection.setDeadline(context.nowMs + location.lingeringTimeoutMs);
+      if (this.#inputPaused) {
+        this.#inputPaused = false;
+        connection.resume();
+      }
+    } else {
+      this.#state = GONE;
+      if (connection.queuedBytes > 0) connection.setDeadline(context.nowMs + location.sendTimeoutMs);
+      connection.close();
+    }
+  }
+
+  #lingerMore(): void {
+    if (this.#state !== LINGER) return;
+    const { nowMs } = this.context;
+    if (nowMs >= this.#lingerUntilMs) this.destroy();
+  }
+
+  /** Unconsumed input must not stay in the receive window when the callback returns. */
+  #keepInput(): void {
+    if (this.inputLength === 0) {
+      this.#release();
+      if (this.#inputPaused) {
+        this.#inputPaused = false;
+        this.connection.resume();
+      }
+      return;
+    }
+    if (this.#stash === null) {
+      this.#stash = new ByteStash(this.context.blocks, this.context.u8);
+      const kept = this.#stash.keep(this.inputOffset, this.inputLength);
+      if (kept < 0) {
+        this.destroy();
+        return;
+      }
+      this.inputOffset = kept;
+    }
+    if (this.#inputPaused) {
+      if (this.inputLength <= INPUT_LIMIT_BYTES / 2) {
+        this.#inputPaused = false;
+        this.connection.resume();
+      }
+    } else if (this.#state !== HEAD && this.inputLength >= INPUT_LIMIT_BYTES) {
+      this.#inputPaused = true;
+      this.connection.pause();
+    }
+  }
+
+  #release(): void {
+    this.inputLength = 0;
+    if (this.#stash === null) return;
+    this.#stash.release();
+    this.#stash = null;
+  }
+}

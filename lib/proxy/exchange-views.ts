@@ -1,0 +1,166 @@
+/**
+ * What modules see of an exchange's client, request and response. Strings are made
+ * only when a directive, a variable or a handler asks for them.
+ */
+import type { ByteWriter, ClientInfo, Request, Response } from '../module-api/index.js';
+import type { ExchangeImpl } from './exchange.js';
+
+export class ClientView implements ClientInfo {
+  readonly #exchange: ExchangeImpl;
+
+  constructor(exchange: ExchangeImpl) {
+    this.#exchange = exchange;
+  }
+
+  get remoteAddress(): string {
+    const { remoteAddress } = this.#exchange.downstream.connection;
+    return this.#exchange.downstream.servers.config.port < 0 || remoteAddress === '' ? 'unix:' : remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.#exchange.downstream.connection.remotePort;
+  }
+
+  get serverAddress(): string {
+    const { config } = this.#exchange.downstream.servers;
+    return config.port < 0 ? `unix:${config.address}` : this.#exchange.downstream.connection.localAddress;
+  }
+
+  get serverPort(): number {
+    return this.#exchange.downstream.connection.localPort;
+  }
+
+  get serial(): number {
+    return this.#exchange.downstream.serial;
+  }
+
+  get requests(): number {
+    return this.#exchange.downstream.requests;
+  }
+
+  get pipelined(): boolean {
+    return this.#exchange.pipelined;
+  }
+}
+
+export class RequestView implements Request {
+  readonly #exchange: ExchangeImpl;
+
+  constructor(exchange: ExchangeImpl) {
+    this.#exchange = exchange;
+  }
+
+  get method(): string {
+    return this.#exchange.method;
+  }
+
+  get target(): string {
+    const { head } = this.#exchange;
+    return head.text(head.targetStart, head.targetEnd);
+  }
+
+  get protocol(): string {
+    return this.#exchange.head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1';
+  }
+
+  get host(): string {
+    const { head, serverName } = this.#exchange;
+    return head.hostStart < 0 || head.hostEnd === head.hostStart
+      ? serverName
+      : normalizeHost(head.text(head.hostStart, head.hostEnd));
+  }
+
+  header(name: string): string | undefined {
+    const { head } = this.#exchange;
+    const lower = name.toLowerCase();
+    const first = head.findByName(lower);
+    if (first < 0) return undefined;
+    let value = head.fieldText(first);
+    const separator = lower === 'cookie' ? '; ' : ', ';
+    for (let i = first + 1; i < head.fieldCount; i++) {
+      if (head.fieldNameIs(i, lower)) value += separator + head.fieldText(i);
+    }
+    return value;
+  }
+
+  writeHeader(name: string, out: ByteWriter): void {
+    const { head } = this.#exchange;
+    const lower = name.toLowerCase();
+    const separator = lower === 'cookie' ? '; ' : ', ';
+    let written = false;
+    for (let i = head.findByName(lower); i >= 0 && i < head.fieldCount; i++) {
+      if (!head.fieldNameIs(i, lower)) continue;
+      if (written) out.text(separator);
+      const start = head.valueStart(i);
+      out.copy(head.base + start, head.valueEnd(i) - start);
+      written = true;
+    }
+  }
+
+  *headers(): IterableIterator<[string, string]> {
+    const { head } = this.#exchange;
+    for (let i = 0; i < head.fieldCount; i++) yield [head.fieldName(i), head.fieldText(i)];
+  }
+
+  get contentLength(): number {
+    return this.#exchange.head.contentLength;
+  }
+
+  get bytesReceived(): number {
+    return this.#exchange.headLength + this.#exchange.body.bytesReceived;
+  }
+
+  writeTarget(out: ByteWriter): void {
+    const { head } = this.#exchange;
+    out.copy(head.base + head.targetStart, head.targetEnd - head.targetStart);
+  }
+}
+
+export class ResponseView implements Response {
+  status = 0;
+  readonly #exchange: ExchangeImpl;
+
+  constructor(exchange: ExchangeImpl) {
+    this.#exchange = exchange;
+  }
+
+  getHeader(name: string): string | undefined {
+    const { fields, writer } = this.#exchange;
+    const lower = name.toLowerCase();
+    return fields.find(lower) ?? (fields.isRemoved(lower) ? undefined : writer.ownHeader(lower));
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#exchange.fields.set(name, value);
+  }
+
+  addHeader(name: string, value: string): void {
+    this.#exchange.fields.add(name, value);
+  }
+
+  removeHeader(name: string): void {
+    this.#exchange.fields.remove(name);
+  }
+
+  get contentLength(): number {
+    return this.#exchange.writer.contentLength;
+  }
+
+  get headSent(): boolean {
+    return this.#exchange.writer.headSent;
+  }
+
+  get bytesSent(): number {
+    return this.#exchange.writer.bytesSent;
+  }
+
+  get bodyBytesSent(): number {
+    return this.#exchange.writer.bodyBytesSent;
+  }
+}
+
+/** Lower case, without a trailing dot. */
+export function normalizeHost(host: string): string {
+  const lower = host.toLowerCase();
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}

@@ -1,0 +1,397 @@
+/**
+ * One request and its response: the state that outlives a callback, and the interface
+ * that modules see.
+ *
+ * The work is done next door: phases.ts runs the handlers, request-body.ts reads the
+ * body, response.ts composes heads and bodies, proxy-run.ts talks to backends. An
+ * exchange belongs to its Downstream from the first byte of a head until `finish`, and
+ * is reused after that unless a module awaited it.
+ */
+import { RequestHead } from '../http/request-head.js';
+import type {
+  ClientInfo,
+  Exchange,
+  LogLevel,
+  PhaseResult,
+  UpstreamAttempt,
+} from '../module-api/index.js';
+import { DONE } from '../module-api/index.js';
+import { ClientView, RequestView, ResponseView } from './exchange-views.js';
+import type { Downstream } from './downstream.js';
+import type { EngineContext } from './context.js';
+import { blockSizeFor } from './memory.js';
+import { findServer, runPhases, startAgain } from './phases.js';
+import { ProxyRun } from './proxy-run.js';
+import { RequestBody } from './request-body.js';
+import { ResponseWriter } from './response.js';
+import { ResponseFields } from './response-fields.js';
+import type { LocationConfig, ServerConfig } from './runtime.js';
+
+/** Internal redirects of one exchange; a loop ends with 500. */
+const MAX_REDIRECTS = 10;
+
+export class ExchangeImpl implements Exchange {
+  readonly context: EngineContext;
+  readonly head = new RequestHead();
+  readonly fields = new ResponseFields();
+  readonly body: RequestBody;
+  readonly writer: ResponseWriter;
+  readonly request: RequestView;
+  readonly response: ResponseView;
+  readonly client: ClientInfo;
+  readonly state = new Map<unknown, unknown>();
+
+  downstream!: Downstream;
+  server!: ServerConfig;
+  location!: LocationConfig;
+  /** Created with the first proxied request of this object. */
+  proxy: ProxyRun | null = null;
+  startedMs = 0;
+  /** Set by error_page and internal redirects: GET instead of the client's method. */
+  methodOverride: string | undefined;
+  /** The status that error_page wants on the wire instead of the page's own. */
+  statusOverride = 0;
+  /** Length of the head as received. */
+  headLength = 0;
+  completed = false;
+  /** Position in the flat list of phase handlers; see phases.ts. */
+  phase = 0;
+  /** Grows with every new start and every answer: a handler loop that finds it changed is obsolete. */
+  run = 0;
+  /** In the server's own handlers, before a location was chosen. */
+  inServerPhases = false;
+  /** error_page was applied already. */
+  inErrorPage = false;
+  /** A module's promise is or was pending: the object is not reused. */
+  awaited = false;
+  pipelined = false;
+  #uri: string | undefined;
+  #args: string | undefined;
+  #redirects = 0;
+  #block = -1;
+  #blockSize = 0;
+  #finished = false;
+  #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
+
+  constructor(context: EngineContext) {
+    this.context = context;
+    this.body = new RequestBody(this);
+    this.writer = new ResponseWriter(this);
+    this.request = new RequestView(this);
+    this.response = new ResponseView(this);
+    this.client = new ClientView(this);
+  }
+
+  // Life
+
+  /** The first bytes of a head have come. */
+  open(downstream: Downstream): void {
+    this.downstream = downstream;
+    const { servers } = downstream;
+    this.server = servers.index.defaultServer;
+    this.location = this.server.fallback;
+    const server = this.server;
+    this.head.begin({
+      maxRequestLineBytes: server.largeHeaderBufferSize,
+      maxFieldBytes: server.largeHeaderBufferSize,
+      maxHeadBytes: server.largeHeaderBufferSize * server.largeHeaderBufferCount,
+      maxFields: 1000,
+    });
+    this.startedMs = this.context.nowMs;
+    this.headLength = 0;
+    this.methodOverride = undefined;
+    this.statusOverride = 0;
+    this.completed = false;
+    this.phase = 0;
+    this.inErrorPage = false;
+    this.awaited = false;
+    this.#uri = undefined;
+    this.#args = undefined;
+    this.#redirects = 0;
+    this.#finished = false;
+    this.writer.reset();
+    this.fields.clear();
+    if (this.state.size > 0) this.state.clear();
+  }
+
+  /** The head is complete and valid. */
+  headComplete(headLength: number): void {
+    this.headLength = headLength;
+    this.context.requests++;
+    this.body.open();
+    findServer(this);
+    runPhases(this);
+  }
+
+  /** The head is bad, or did not come in time: answers and closes. */
+  reject(status: number): void {
+    const reason = this.head.errorReason;
+    this.log('info', reason === '' ? 'client timed out while reading the request' : reason);
+    this.body.none();
+    this.writer.forceClose();
+    this.finalize(status);
+  }
+
+  /** The client left before its head was complete; nothing can be answered. */
+  abandon(status: number): void {
+    this.response.status = status;
+    this.body.none();
+    this.downstream.exchange = null;
+    this.#end();
+  }
+
+  /** Everything of the response is handed to the connection. */
+  finish(): void {
+    if (this.#finished) return;
+    const { downstream } = this;
+    const bodyLeft = this.body.left;
+    const keepAlive = this.writer.keepAlive && !(bodyLeft && this.writer.closesOnUnreadBody);
+    this.completed = true;
+    this.#log();
+    if (bodyLeft && keepAlive) {
+      this.body.discard();
+      downstream.exchangeDone(true, true);
+      return;
+    }
+    downstream.exchangeDone(keepAlive, bodyLeft);
+    this.#release();
+  }
+
+  /** The response cannot be completed: the client must see that, so the connection is cut. */
+  abort(): void {
+    if (this.#finished) return;
+    this.writer.forceClose();
+    const { downstream } = this;
+    this.#end();
+    downstream.exchange = null;
+    downstream.destroy();
+  }
+
+  /** Both sides of an upgraded connection are closed. */
+  tunnelClosed(): void {
+    this.completed = true;
+    this.#end();
+  }
+
+  /** The request's body, thrown away after the answer, has been read to its end. */
+  bodyDiscarded(): void {
+    this.downstream.discardDone(this.location.keepaliveTimeoutMs);
+    this.#release();
+  }
+
+  // What the connection reports
+
+  feedBody(): void {
+    this.body.feed();
+  }
+
+  onClientEnd(): void {
+    // While a backend works for it, or the body is incomplete, a FIN is the client's departure.
+    if (this.#finished) this.downstream.destroy();
+    else if (this.body.left && this.body.reading) this.#clientLeft(400);
+    else if (this.proxy?.active === true && !this.writer.headSent) this.#clientLeft(499);
+    else if (this.proxy?.active === true) this.#clientLeft(0);
+    else this.writer.forceClose();
+  }
+
+  onClientGone(_errno: number): void {
+    if (this.#finished) this.#release();
+    else this.#clientLeft(this.writer.headSent ? 0 : 499);
+  }
+
+  onClientDrain(): void {
+    this.proxy?.onClientDrain();
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+  }
+
+  onClientDeadline(): void {
+    if (this.#finished) {
+      this.downstream.destroy();
+    } else if (this.downstream.connection.queuedBytes > 0) {
+      if (this.writer.sendProgressed()) return;
+      this.log('info', 'client timed out while sending to client');
+      this.#clientLeft(408);
+    } else if (this.body.left && this.body.reading) {
+      this.log('info', 'client timed out while reading client request body');
+      if (this.writer.headSent) {
+        this.#clientLeft(408);
+        return;
+      }
+      this.proxy?.cancel();
+      this.writer.forceClose();
+      this.finalize(408);
+    }
+  }
+
+  /** The client is not there any more: 0 keeps the status that was sent. */
+  #clientLeft(status: number): void {
+    if (status !== 0) this.response.status = status;
+    this.proxy?.cancel();
+    const { downstream } = this;
+    this.#end();
+    downstream.exchange = null;
+    downstream.destroy();
+  }
+
+  // Memory
+
+  /**
+   * Copies the head into a block of the exchange, so that it survives the callback: for
+   * a backend's answer, a retry, a late variable. Repeated calls do nothing. False when
+   * the arena is exhausted.
+   */
+  retainHead(): boolean {
+    if (this.#block >= 0) return true;
+    const { head, context } = this;
+    const size = blockSizeFor(head.length);
+    const block = context.blocks.acquire(size);
+    if (block < 0) return false;
+    context.u8.copyWithin(block, head.base, head.base + head.length);
+    head.base = block;
+    this.#block = block;
+    this.#blockSize = size;
+    return true;
+  }
+
+  // Module API
+
+  get method(): string {
+    return this.methodOverride ?? this.head.method;
+  }
+
+  get uri(): string {
+    return (this.#uri ??= this.head.normalizedPath());
+  }
+
+  get args(): string {
+    if (this.#args === undefined) {
+      const { head } = this;
+      this.#args = head.argsStart < 0 ? '' : head.text(head.argsStart, head.argsEnd);
+    }
+    return this.#args;
+  }
+
+  /** Whether the location is looked up by `uri` instead of the head's bytes. */
+  get uriChanged(): boolean {
+    return this.#uri !== undefined && this.#redirects > 0;
+  }
+
+  get scheme(): string {
+    return 'http';
+  }
+
+  get serverName(): string {
+    return this.server.names[0] ?? '';
+  }
+
+  get attempts(): readonly UpstreamAttempt[] {
+    return this.proxy === null || !this.proxy.used ? [] : this.proxy.attempts;
+  }
+
+  upstreamHeader(name: string): string | undefined {
+    return this.proxy === null || !this.proxy.used ? undefined : this.proxy.header(name);
+  }
+
+  get nowMs(): number {
+    return this.context.nowMs;
+  }
+
+  get wallMs(): number {
+    return this.context.wallMs;
+  }
+
+  respond(status: number, body: string | Uint8Array, contentType?: string): PhaseResult {
+    this.writer.respond(status, body, contentType);
+    return DONE;
+  }
+
+  begin(status: number, contentLength: number, contentType?: string): void {
+    this.writer.begin(status, contentLength, contentType);
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.writer.writeBytes(bytes);
+  }
+
+  end(): void {
+    this.writer.end();
+  }
+
+  drained(): Promise<void> {
+    if (this.#finished || this.downstream.connection.closed) {
+      return Promise.reject(new Error('the client has left'));
+    }
+    if (this.downstream.connection.queuedBytes === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  finalize(status: number): PhaseResult {
+    this.writer.finalize(status);
+    return DONE;
+  }
+
+  redirectInternally(target: string): PhaseResult {
+    if (++this.#redirects > MAX_REDIRECTS) {
+      this.log('error', `rewrite or internal redirection cycle while internally redirecting to "${target}"`);
+      this.inErrorPage = true;
+      return this.finalize(500);
+    }
+    if (target.startsWith('@')) {
+      startAgain(this, target);
+      return DONE;
+    }
+    const question = target.indexOf('?');
+    this.#uri = question < 0 ? target : target.slice(0, question);
+    this.#args = question < 0 ? '' : target.slice(question + 1);
+    startAgain(this, undefined);
+    return DONE;
+  }
+
+  log(level: LogLevel, message: string): void {
+    const log = this.location.errorLog;
+    if (!log.enabled(level)) return;
+    const { client, downstream, head } = this;
+    let text = `${message}, client: ${client.remoteAddress}, server: ${this.serverName}`;
+    if (head.complete) {
+      text += `, request: "${this.method} ${this.request.target} ${this.request.protocol}"`;
+      if (this.proxy?.used === true) text += this.proxy.logContext();
+      const host = this.request.header('host');
+      if (host !== undefined) text += `, host: "${host}"`;
+    }
+    log.write(level, text, downstream.serial);
+  }
+
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Logs and releases without telling the connection. */
+  #end(): void {
+    if (this.#finished) return;
+    this.#log();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(new Error('the client has left'));
+    this.#release();
+  }
+
+  #log(): void {
+    this.#finished = true;
+    const handlers = this.location.logHandlers;
+    for (let i = 0; i < handlers.length; i++) {
+      try {
+        handlers[i]?.(this);
+      } catch (error) {
+        this.location.errorLog.write('alert', `a log handler threw: ${String(error)}`);
+      }
+    }
+  }
+
+  #release(): void {
+    if (this.#block >= 0) {
+      this.context.blocks.release(this.#block, this.#blockSize);
+      this.#block = -1;
+    }
+    this.proxy?.close();
+    this.body.close();
+    if (!this.awaited) this.context.releaseExchange(this);
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * The servers behind one listening socket, with their lookup structures built once.
+ */
+import { LocationIndex } from './location-index.js';
+import type { ListenConfig, ServerConfig } from './runtime.js';
+import { ServerIndex } from './server-index.js';
+
+export class ListenerServers {
+  readonly config: ListenConfig;
+  readonly index: ServerIndex;
+  readonly #locations = new Map<ServerConfig, LocationIndex>();
+
+  constructor(config: ListenConfig) {
+    this.config = config;
+    this.index = new ServerIndex(config.servers);
+    for (const server of config.servers) this.#locations.set(server, new LocationIndex(server));
+  }
+
+  locations(server: ServerConfig): LocationIndex {
+    return this.#locations.get(server) as LocationIndex;
+  }
+}

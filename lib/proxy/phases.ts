@@ -1,0 +1,157 @@
+/**
+ * Runs an exchange through its handlers: the server's rewrite handlers, the choice of
+ * the location, then the location's rewrite and access handlers and its content.
+ *
+ *   server rewrite → find location → rewrite → access → content
+ *
+ * Handlers run one after another in the same callback; only one that returns a
+ * promise makes the exchange wait, and then its head is copied and the connection is
+ * not read. What the phases look at (lists, position) is in the exchange, so that an
+ * internal redirect simply sets it back.
+ */
+import type { PhaseHandler, PhaseResult } from '../module-api/index.js';
+import { DONE, NEXT } from '../module-api/index.js';
+import { normalizeHost } from './exchange-views.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { LocationConfig } from './runtime.js';
+
+/** Chooses the virtual server by the request's host. */
+export function findServer(exchange: ExchangeImpl): void {
+  const { index } = exchange.downstream.servers;
+  if (index.single) return;
+  const { head } = exchange;
+  if (head.hostStart < 0) return;
+  exchange.server = index.find(normalizeHost(head.text(head.hostStart, head.hostEnd)));
+  exchange.location = exchange.server.fallback;
+}
+
+/** From the beginning. */
+export function runPhases(exchange: ExchangeImpl): void {
+  exchange.phase = 0;
+  exchange.inServerPhases = true;
+  advance(exchange);
+}
+
+/** After an internal redirect: from the location on; `named` is "@name". */
+export function startAgain(exchange: ExchangeImpl, named: string | undefined): void {
+  exchange.phase = 0;
+  exchange.inServerPhases = false;
+  if (named === undefined) {
+    const { run } = exchange;
+    findLocation(exchange);
+    if (exchange.run !== run) return;
+  } else {
+    const location = exchange.downstream.servers.locations(exchange.server).named(named);
+    if (location === undefined) {
+      exchange.log('error', `could not find named location "${named}"`);
+      exchange.finalize(500);
+      return;
+    }
+    exchange.location = location;
+  }
+  advance(exchange);
+}
+
+function advance(exchange: ExchangeImpl): void {
+  const run = ++exchange.run;
+  for (;;) {
+    const handler = nextHandler(exchange);
+    if (handler === undefined || exchange.run !== run) return;
+    let result: PhaseResult | Promise<PhaseResult>;
+    try {
+      result = handler(exchange);
+    } catch (error) {
+      failed(exchange, error);
+      return;
+    }
+    if (typeof result !== 'number') {
+      wait(exchange, result, run);
+      return;
+    }
+    if (exchange.run !== run || !settle(exchange, result)) return;
+  }
+}
+
+/** What a handler's result means; true to go on with the next one. */
+function settle(exchange: ExchangeImpl, result: PhaseResult): boolean {
+  if (result === NEXT) {
+    exchange.phase++;
+    return true;
+  }
+  if (result !== DONE) exchange.finalize(result);
+  return false;
+}
+
+function wait(exchange: ExchangeImpl, promise: Promise<PhaseResult>, run: number): void {
+  exchange.awaited = true;
+  if (!exchange.retainHead()) {
+    exchange.finalize(500);
+    return;
+  }
+  promise.then(
+    (result) => {
+      if (exchange.run === run && !exchange.finished && settle(exchange, result)) advance(exchange);
+    },
+    (error: unknown) => {
+      failed(exchange, error);
+    },
+  );
+}
+
+function failed(exchange: ExchangeImpl, error: unknown): void {
+  if (exchange.finished) return;
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  exchange.log('error', `a handler of location "${exchange.location.name}" failed: ${text}`);
+  if (exchange.writer.headSent) exchange.abort();
+  else exchange.finalize(500);
+}
+
+/** The handler at the exchange's position; chooses the location when the server's are through. */
+function nextHandler(exchange: ExchangeImpl): PhaseHandler | undefined {
+  if (exchange.inServerPhases) {
+    const { rewrite } = exchange.server;
+    if (exchange.phase < rewrite.length) return rewrite[exchange.phase];
+    exchange.inServerPhases = false;
+    exchange.phase = 0;
+    findLocation(exchange);
+  }
+  const { location, phase } = exchange;
+  const { rewrite, access } = location;
+  if (phase < rewrite.length) return rewrite[phase];
+  const afterRewrite = phase - rewrite.length;
+  if (afterRewrite < access.length) return access[afterRewrite];
+  return location.content ?? notFound;
+}
+
+/** A location without content of its own: nothing is there. */
+const notFound: PhaseHandler = () => 404;
+
+/** Sets the location, and holds the request against what it allows. */
+function findLocation(exchange: ExchangeImpl): void {
+  const { head, context, server } = exchange;
+  const locations = exchange.downstream.servers.locations(server);
+  if (head.pathIsPlain && !exchange.uriChanged) {
+    const { base } = head;
+    exchange.location = locations.find(context.u8, base + head.pathStart, base + head.pathEnd);
+  } else {
+    let uri: string;
+    try {
+      ({ uri } = exchange);
+    } catch {
+      exchange.log('info', 'client sent an invalid URI');
+      exchange.finalize(400);
+      return;
+    }
+    const bytes = Buffer.from(uri, 'latin1');
+    exchange.location = locations.find(bytes, 0, bytes.length);
+  }
+  checkBodySize(exchange, exchange.location);
+}
+
+function checkBodySize(exchange: ExchangeImpl, location: LocationConfig): void {
+  const limit = location.clientMaxBodySize;
+  const { contentLength } = exchange.head;
+  if (limit === 0 || contentLength <= limit || exchange.inErrorPage) return;
+  exchange.log('error', `client intended to send too large body: ${contentLength} bytes`);
+  exchange.finalize(413);
+}

@@ -1,0 +1,205 @@
+/**
+ * A `proxy_pass` compiled for the hot path: lines to append as ranges of the arena,
+ * tables of fields to drop. Made once, at the first request of its location.
+ */
+import { DROP, CANONICAL } from '../http/fields.js';
+import type { ResponseHead } from '../http/response-head.js';
+import { KNOWN_HEADER_COUNT, knownHeaderId } from '../http/known-headers.js';
+import { escapeUri } from '../http/uri.js';
+import type { Value } from '../module-api/index.js';
+import type { EngineContext } from './context.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { ProxyPassConfig } from './runtime.js';
+import type { ArenaBytes, SegmentWriter } from './segment-writer.js';
+
+/** One line that is set: a constant, or a name and what stands behind it. */
+interface SetLine {
+  readonly line: ArenaBytes | undefined;
+  readonly name: ArenaBytes;
+  readonly value: Value;
+}
+
+export class ProxyPlan {
+  readonly config: ProxyPassConfig;
+  /** 1 for the known fields of a backend that the client does not get. */
+  readonly hiddenIds = new Uint8Array(KNOWN_HEADER_COUNT);
+  /** Lower-cased names beyond the known ones. */
+  readonly hiddenNames: string[] = [];
+  readonly #droppedIds = new Uint8Array(KNOWN_HEADER_COUNT);
+  readonly #droppedNames: string[] = [];
+  readonly #lines: SetLine[] = [];
+  /** `proxy_set_header Upgrade`: the operator decides what is upgraded. */
+  readonly #upgrade: Value | undefined;
+  readonly #setsConnection: boolean;
+  readonly #version: ArenaBytes;
+  readonly #space: ArenaBytes;
+  readonly #methods = new Map<string, ArenaBytes>();
+  readonly #context: EngineContext;
+
+  constructor(config: ProxyPassConfig, context: EngineContext) {
+    this.config = config;
+    this.#context = context;
+    const { constants } = context;
+    this.#version = constants.intern(config.httpVersion === '1.0' ? ' HTTP/1.0\r\n' : ' HTTP/1.1\r\n');
+    this.#space = constants.intern(' ');
+    for (const name of config.hideHeaders) mark(name, this.hiddenIds, this.hiddenNames);
+    // Answered here, not by the backend (RFC 9110 section 10.1.1).
+    mark('expect', this.#droppedIds, this.#droppedNames);
+    let upgrade: Value | undefined;
+    let setsConnection = false;
+    for (const { name, value } of config.setHeaders) {
+      const lower = name.toLowerCase();
+      mark(lower, this.#droppedIds, this.#droppedNames);
+      if (lower === 'upgrade') {
+        upgrade = value;
+        continue;
+      }
+      if (lower === 'connection') setsConnection = value.constant !== '';
+      if (value.constant === '') continue;
+      const line = value.constant === undefined ? undefined : constants.intern(`${name}: ${value.constant}\r\n`);
+      this.#lines.push({ line, name: constants.intern(`${name}: `), value });
+    }
+    this.#upgrade = upgrade;
+    this.#setsConnection = setsConnection;
+  }
+
+  /** Whether a backend's field beyond the known ones is hidden. */
+  hides(up: ResponseHead, index: number): boolean {
+    for (const name of this.hiddenNames) if (up.fieldNameIs(index, name)) return true;
+    return false;
+  }
+
+  /**
+   * Composes the request head for a backend into the worker's writer, up to and
+   * including the empty line. Result: whether it asks for an upgrade.
+   */
+  compose(exchange: ExchangeImpl): boolean {
+    const { writer, common } = this.#context;
+    const { head } = exchange;
+    const { base } = head;
+    writer.reset();
+    if (exchange.methodOverride === undefined) {
+      // "GET " as received.
+      writer.copy(base + head.methodStart, head.methodEnd - head.methodStart);
+      writer.constant(this.#space);
+    } else {
+      writer.constant(this.#method(exchange.methodOverride));
+    }
+    this.#target(exchange, writer);
+    writer.constant(this.#version);
+    for (let i = 0; i < this.#lines.length; i++) {
+      const { line, name, value } = this.#lines[i] as SetLine;
+      if (line !== undefined) {
+        writer.constant(line);
+        continue;
+      }
+      writer.mark();
+      writer.constant(name);
+      const before = writer.total;
+      value.write(exchange, writer);
+      // An empty value means no field at all.
+      if (writer.total === before) writer.rewind();
+      else writer.constant(common.crlf);
+    }
+    const upgrading = this.#writeUpgrade(exchange, writer);
+    const body = exchange.methodOverride === undefined;
+    this.#fields(exchange, writer, body);
+    if (body && head.chunked) writer.constant(common.chunked);
+    writer.constant(common.crlf);
+    return upgrading;
+  }
+
+  #target(exchange: ExchangeImpl, writer: SegmentWriter): void {
+    const { config } = this;
+    const { head } = exchange;
+    if (config.target !== undefined) {
+      config.target.write(exchange, writer);
+      return;
+    }
+    if (config.uri === undefined && !exchange.uriChanged) {
+      if (head.pathStart > head.targetStart) {
+        // Absolute form: the backend gets the origin form.
+        const { pathStart } = head;
+        if (head.pathEnd === pathStart) writer.text('/');
+        writer.copy(head.base + pathStart, head.targetEnd - pathStart);
+      } else {
+        writer.copy(head.base + head.targetStart, head.targetEnd - head.targetStart);
+      }
+      return;
+    }
+    const { uri, args } = exchange;
+    const path = config.uri === undefined ? uri : config.uri + uri.slice(config.locationPrefix.length);
+    writer.text(config.uri === undefined ? escapeUri(uri) : config.uri + escapeUri(path.slice(config.uri.length)));
+    if (args !== '') {
+      writer.text('?');
+      writer.text(args);
+    }
+  }
+
+  /** Rule 2: WebSocket by itself; anything but h2c where the operator passes Upgrade on. */
+  #writeUpgrade(exchange: ExchangeImpl, writer: SegmentWriter): boolean {
+    const { common } = this.#context;
+    if (this.config.httpVersion === '1.0') return false;
+    if (this.#upgrade !== undefined) {
+      const value = this.#upgrade.get(exchange);
+      if (value === '' || /(?:^|[\s,])h2c(?:$|[\s,])/i.test(value)) return false;
+      writer.text(`Upgrade: ${value}\r\n`);
+      if (!this.#setsConnection) writer.constant(common.upgrade);
+      return true;
+    }
+    if (!exchange.head.upgrade || exchange.method !== 'GET' || exchange.head.version === 10) return false;
+    if (this.#setsConnection || exchange.request.header('upgrade')?.toLowerCase() !== 'websocket') return false;
+    writer.constant(common.upgradeWebsocket);
+    return true;
+  }
+
+  #fields(exchange: ExchangeImpl, writer: SegmentWriter, body: boolean): void {
+    const { common } = this.#context;
+    const { head } = exchange;
+    const { base } = head;
+    const dropped = this.#droppedIds;
+    const names = this.#droppedNames;
+    for (let i = 0; i < head.fieldCount; i++) {
+      const flags = head.fieldFlags(i);
+      if ((flags & DROP) !== 0) continue;
+      const id = head.fieldId(i);
+      if (id !== 0) {
+        if (dropped[id] === 1) continue;
+        if (!body && head.isBodyField(id)) continue;
+      } else if (names.length > 0 && this.#drops(exchange, i)) {
+        continue;
+      }
+      const start = head.lineStart(i);
+      if ((flags & CANONICAL) !== 0) {
+        writer.copy(base + start, head.lineEnd(i) - start);
+      } else {
+        writer.copy(base + start, head.nameEnd(i) - start);
+        writer.constant(common.colon);
+        const value = head.valueStart(i);
+        writer.copy(base + value, head.valueEnd(i) - value);
+        writer.constant(common.crlf);
+      }
+    }
+  }
+
+  #drops(exchange: ExchangeImpl, index: number): boolean {
+    for (const name of this.#droppedNames) if (exchange.head.fieldNameIs(index, name)) return true;
+    return false;
+  }
+
+  #method(name: string): ArenaBytes {
+    let bytes = this.#methods.get(name);
+    if (bytes === undefined) {
+      bytes = this.#context.constants.intern(`${name} `);
+      this.#methods.set(name, bytes);
+    }
+    return bytes;
+  }
+}
+
+function mark(name: string, ids: Uint8Array, names: string[]): void {
+  const lower = name.toLowerCase();
+  const id = knownHeaderId(lower);
+  if (id !== 0) ids[id] = 1;
+  else if (!names.includes(lower)) names.push(lower);
+}

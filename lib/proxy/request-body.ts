@@ -1,0 +1,199 @@
+/**
+ * The body of a request: what of the connection's input belongs to it, and who gets
+ * it. Nothing is read before somebody wants it, so a refusal can come before the
+ * upload; what nobody wanted is thrown away after the answer.
+ *
+ *   waiting ──start(sink)──► reading ──► done
+ *      └──────discard()────► discarding ──┘
+ */
+import { ChunkedDecoder } from '../http/chunked.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { ReplayBuffer } from './replay-buffer.js';
+import type { SegmentWriter } from './segment-writer.js';
+
+/** Takes a body; the bytes lie in the arena and are gone when the call returns. */
+export interface BodySink {
+  onBodyData(offset: number, length: number): void;
+  onBodyEnd(): void;
+  /** The body is bad (400) or too large (413). */
+  onBodyError(status: number): void;
+}
+
+const DONE = 0;
+const WAITING = 1;
+const READING = 2;
+const DISCARDING = 3;
+
+export class RequestBody {
+  readonly #exchange: ExchangeImpl;
+  #chunks: ChunkedDecoder | null = null;
+  #sink: BodySink | null = null;
+  #state = DONE;
+  #chunked = false;
+  /** With Content-Length: bytes still to come. */
+  #remaining = 0;
+  /** Body bytes received, framing included. */
+  bytesReceived = 0;
+  /** 100 (Continue) was sent. */
+  continued = false;
+  #dataBytes = 0;
+
+  constructor(exchange: ExchangeImpl) {
+    this.#exchange = exchange;
+  }
+
+  /** The head is known. */
+  open(): void {
+    const { head } = this.#exchange;
+    this.bytesReceived = 0;
+    this.#dataBytes = 0;
+    this.continued = false;
+    this.#chunked = head.chunked;
+    if (!head.hasBody) {
+      this.#state = DONE;
+      return;
+    }
+    this.#state = WAITING;
+    this.#remaining = this.#chunked ? 0 : head.contentLength;
+    if (this.#chunked) {
+      this.#chunks ??= new ChunkedDecoder();
+      this.#chunks.reset();
+    }
+  }
+
+  /** There is none, or where it ends is unknown. */
+  none(): void {
+    this.#state = DONE;
+    this.bytesReceived = 0;
+    this.continued = false;
+  }
+
+  close(): void {
+    this.#state = DONE;
+    this.#sink = null;
+  }
+
+  /** Some of it has not been received. */
+  get left(): boolean {
+    return this.#state !== DONE;
+  }
+
+  get reading(): boolean {
+    return this.#state === READING;
+  }
+
+  /** Hands the body to a sink, beginning with what is there already. */
+  start(sink: BodySink): void {
+    if (this.#state !== WAITING) return;
+    const { head, downstream, context } = this.#exchange;
+    this.#state = READING;
+    this.#sink = sink;
+    if (head.expectContinue && head.version !== 10 && this.bytesReceived === 0 && downstream.inputLength === 0) {
+      this.continued = true;
+      const { offset, length } = context.common.continue100;
+      downstream.connection.writeArena(offset, length);
+    }
+    this.#watch();
+    downstream.process();
+  }
+
+  /** Throws away what still comes. */
+  discard(): void {
+    if (this.#state === DONE) return;
+    this.#state = DISCARDING;
+    this.#sink = null;
+  }
+
+  /**
+   * Appends what has come of a body with Content-Length to a composed request, so that
+   * head and body leave together. Does nothing for chunked bodies.
+   */
+  takeInline(writer: SegmentWriter, replay: ReplayBuffer): void {
+    if (this.#state !== WAITING || this.#chunked) return;
+    const { downstream } = this.#exchange;
+    const length = Math.min(this.#remaining, downstream.inputLength);
+    if (length === 0) return;
+    writer.copy(downstream.inputOffset, length);
+    replay.add(downstream.inputOffset, length);
+    downstream.consume(length);
+    this.bytesReceived += length;
+    this.#remaining -= length;
+    if (this.#remaining === 0) this.#state = DONE;
+  }
+
+  /** Consumes what it can of the connection's input. */
+  feed(): void {
+    if (this.#state !== READING && this.#state !== DISCARDING) return;
+    if (this.#chunked) this.#feedChunks();
+    else this.#feedLength();
+  }
+
+  #feedLength(): void {
+    const { downstream } = this.#exchange;
+    const offset = downstream.inputOffset;
+    const length = Math.min(this.#remaining, downstream.inputLength);
+    if (length === 0) return;
+    downstream.consume(length);
+    this.bytesReceived += length;
+    this.#remaining -= length;
+    const sink = this.#sink;
+    const ended = this.#remaining === 0;
+    const discarding = this.#state === DISCARDING;
+    if (ended) this.#state = DONE;
+    else this.#watch();
+    sink?.onBodyData(offset, length);
+    if (ended) this.#ended(sink, discarding);
+  }
+
+  #feedChunks(): void {
+    const { downstream, context, location } = this.#exchange;
+    const chunks = this.#chunks as ChunkedDecoder;
+    const limit = location.clientMaxBodySize;
+    while (downstream.inputLength > 0 && (this.#state === READING || this.#state === DISCARDING)) {
+      const start = downstream.inputOffset;
+      const next = chunks.next(context.u8, start, start + downstream.inputLength);
+      if (next < 0) {
+        this.#failed(400, 'client sent invalid chunked body');
+        return;
+      }
+      downstream.consume(next - start);
+      this.bytesReceived += next - start;
+      const size = chunks.dataEnd - chunks.dataStart;
+      this.#dataBytes += size;
+      if (limit > 0 && this.#dataBytes > limit && this.#state === READING) {
+        this.#failed(413, 'client intended to send too large chunked body');
+        return;
+      }
+      const sink = this.#sink;
+      const discarding = this.#state === DISCARDING;
+      if (chunks.done) this.#state = DONE;
+      else this.#watch();
+      if (size > 0) sink?.onBodyData(chunks.dataStart, size);
+      if (chunks.done) this.#ended(sink, discarding);
+    }
+  }
+
+  #ended(sink: BodySink | null, discarding: boolean): void {
+    this.#sink = null;
+    this.#exchange.downstream.connection.clearDeadline();
+    if (discarding) this.#exchange.bodyDiscarded();
+    else sink?.onBodyEnd();
+  }
+
+  #failed(status: number, message: string): void {
+    const sink = this.#sink;
+    const discarding = this.#state === DISCARDING;
+    this.#state = DONE;
+    this.#sink = null;
+    this.#exchange.log('error', message);
+    if (discarding) this.#exchange.downstream.destroy();
+    else sink?.onBodyError(status);
+  }
+
+  /** Renews the deadline for the next piece. */
+  #watch(): void {
+    const { downstream, context, location } = this.#exchange;
+    const timeoutMs = this.#state === DISCARDING ? location.lingeringTimeoutMs : location.clientBodyTimeoutMs;
+    if (downstream.connection.queuedBytes === 0) downstream.connection.setDeadline(context.nowMs + timeoutMs);
+  }
+}

@@ -1,0 +1,416 @@
+/**
+ * Writes an exchange's response: composes the head from constants, a backend's lines
+ * and what modules add, frames the body for this client, and decides whether the
+ * connection can go on.
+ */
+import type { ResponseHead } from '../http/response-head.js';
+import { closesConnection, errorPageBody, errorPageFor, shownStatus } from './error-pages.js';
+import type { ExchangeImpl } from './exchange.js';
+import { writeFields, writeUpstreamFields } from './response-lines.js';
+import type { ProxyPlan } from './proxy-plan.js';
+
+/** The response has no body on the wire. */
+const NO_BODY = 0;
+/** Framed by Content-Length. */
+const LENGTH = 1;
+const CHUNKED = 2;
+/** Ends when the connection is closed. */
+const UNTIL_CLOSE = 3;
+
+/** A body up to this size leaves in one call with its head. */
+const INLINE_BODY_BYTES = 32 * 1024;
+
+export class ResponseWriter {
+  readonly #exchange: ExchangeImpl;
+  /** A response was begun: nobody else may begin one. */
+  started = false;
+  headSent = false;
+  keepAlive = false;
+  bytesSent = 0;
+  bodyBytesSent = 0;
+  /** Announced; -1 unknown. */
+  contentLength = -1;
+  #mode = NO_BODY;
+  #remaining = 0;
+  #forceClose = false;
+  #contentType: string | undefined;
+  #lastQueued = 0;
+
+  constructor(exchange: ExchangeImpl) {
+    this.#exchange = exchange;
+  }
+
+  reset(): void {
+    this.started = false;
+    this.headSent = false;
+    this.keepAlive = false;
+    this.bytesSent = 0;
+    this.bodyBytesSent = 0;
+    this.contentLength = -1;
+    this.#forceClose = false;
+    this.#contentType = undefined;
+    this.#exchange.response.status = 0;
+  }
+
+  /** The connection must not be used for another request. */
+  forceClose(): void {
+    this.#forceClose = true;
+    this.keepAlive = false;
+  }
+
+  /** A client that waits for 100 may never send its body: the bytes that follow cannot be told apart. */
+  get closesOnUnreadBody(): boolean {
+    const { head, body } = this.#exchange;
+    return head.expectContinue && !body.continued;
+  }
+
+  /** Whether the client took something since the last call; renews the deadline if so. */
+  sendProgressed(): boolean {
+    const { downstream, context, location } = this.#exchange;
+    const { connection } = downstream;
+    const queued = connection.queuedBytes;
+    if (queued >= this.#lastQueued && this.#lastQueued !== 0) return false;
+    this.#lastQueued = queued;
+    connection.setDeadline(context.nowMs + location.sendTimeoutMs);
+    return true;
+  }
+
+  /** A field of the response as it will be sent, but for what modules set; `name` in lower case. */
+  ownHeader(name: string): string | undefined {
+    const { proxy } = this.#exchange;
+    if (proxy?.used === true && proxy.relaying) return proxy.header(name);
+    if (name === 'content-type') return this.#contentType;
+    if (name === 'content-length') return this.contentLength < 0 ? undefined : String(this.contentLength);
+    return undefined;
+  }
+
+  /** A whole response at once. */
+  respond(status: number, body: string | Uint8Array, contentType?: string): void {
+    const exchange = this.#exchange;
+    if (this.started) return;
+    exchange.run++;
+    this.#contentType = contentType ?? exchange.location.defaultType;
+    this.#compose(status, body.length);
+    const { writer } = exchange.context;
+    if (this.#mode === NO_BODY || body.length === 0) {
+      this.#flush();
+    } else if (body.length <= INLINE_BODY_BYTES) {
+      if (typeof body === 'string') writer.text(body);
+      else writer.bytes(body);
+      this.bodyBytesSent = body.length;
+      this.#flush();
+    } else {
+      this.#flush();
+      exchange.downstream.connection.write(
+        typeof body === 'string' ? Buffer.from(body, 'latin1') : body,
+      );
+      this.bytesSent += body.length;
+      this.bodyBytesSent = body.length;
+    }
+    exchange.finish();
+  }
+
+  /** The head of a response whose body follows. */
+  begin(status: number, contentLength: number, contentType?: string): void {
+    const exchange = this.#exchange;
+    if (this.started) return;
+    exchange.run++;
+    this.#contentType = contentType ?? exchange.location.defaultType;
+    this.#compose(status, contentLength);
+    this.#flush();
+  }
+
+  /** Body bytes that lie outside the arena. False: wait for drain. */
+  writeBytes(bytes: Uint8Array): boolean {
+    const { connection } = this.#exchange.downstream;
+    if (connection.closed || this.#exchange.finished) return false;
+    let part = bytes;
+    if (this.#mode === NO_BODY || bytes.length === 0) return true;
+    if (this.#mode === LENGTH) {
+      if (part.length > this.#remaining) part = part.subarray(0, this.#remaining);
+      this.#remaining -= part.length;
+    }
+    this.bodyBytesSent += part.length;
+    if (this.#mode !== CHUNKED) {
+      this.bytesSent += part.length;
+      return this.#watch(connection.write(part));
+    }
+    const head = `${part.length.toString(16)}\r\n`;
+    const framed = Buffer.allocUnsafe(head.length + part.length + 2);
+    framed.write(head, 'latin1');
+    framed.set(part, head.length);
+    framed.write('\r\n', head.length + part.length, 'latin1');
+    this.bytesSent += framed.length;
+    return this.#watch(connection.write(framed));
+  }
+
+  /** The end of a body begun with `begin`. */
+  end(): void {
+    const exchange = this.#exchange;
+    if (exchange.finished) return;
+    if (this.#mode === LENGTH && this.#remaining > 0) {
+      exchange.log('error', `the response ended ${this.#remaining} bytes before its announced length`);
+      exchange.abort();
+      return;
+    }
+    if (this.#mode === CHUNKED) {
+      const { writer, common } = exchange.context;
+      writer.reset();
+      writer.constant(common.lastChunk);
+      this.#flushBody();
+    }
+    exchange.finish();
+  }
+
+  /** nginx's page for the status, or what `error_page` says. */
+  finalize(status: number): void {
+    const exchange = this.#exchange;
+    exchange.run++;
+    if (exchange.finished) return;
+    if (this.headSent || status === 444 || status === 499) {
+      exchange.response.status = this.headSent ? exchange.response.status : status;
+      exchange.abort();
+      return;
+    }
+    if (closesConnection(status)) this.forceClose();
+    let page = status;
+    if (!exchange.inErrorPage) {
+      const rule = errorPageFor(exchange.location, status);
+      if (rule !== undefined) {
+        exchange.inErrorPage = true;
+        const target = rule.target.get(exchange);
+        exchange.statusOverride = rule.status ?? status;
+        if (target.startsWith('@')) {
+          exchange.redirectInternally(target);
+          return;
+        }
+        if (target.startsWith('/')) {
+          if (exchange.method !== 'HEAD') exchange.methodOverride = 'GET';
+          exchange.redirectInternally(target);
+          return;
+        }
+        page = isRedirect(rule.status) ? (rule.status as number) : 302;
+        exchange.statusOverride = 0;
+        exchange.response.setHeader('Location', target);
+      }
+    }
+    if (page === 204 || page === 304) {
+      this.respond(page, '');
+      return;
+    }
+    const signature = exchange.context.signature(exchange.location.serverTokens);
+    this.respond(page, errorPageBody(page, signature), 'text/html');
+  }
+
+  /** Sends an interim response (1xx) of a backend; the head lies in the arena. Not to HTTP/1.0 clients. */
+  interim(up: ResponseHead, plan: ProxyPlan): void {
+    const exchange = this.#exchange;
+    if (exchange.head.version === 10 || this.started) return;
+    const { writer, common } = exchange.context;
+    writer.reset();
+    writer.constant(common.http11);
+    writer.copy(up.base + up.statusStart, up.reasonEnd - up.statusStart);
+    writer.constant(common.crlf);
+    writeUpstreamFields(exchange, up, plan, true);
+    writer.constant(common.crlf);
+    this.#flushBody();
+  }
+
+  /**
+   * Sends a backend's head for this client, and the first bytes of its body with it.
+   * `bodyLength` (0 if none) bytes lie at `bodyOffset`; `last`: they are the whole rest.
+   * `length`: of the body, -1 when unknown. False: wait for drain.
+   */
+  relayHead(
+    up: ResponseHead,
+    plan: ProxyPlan,
+    length: number,
+    bodyOffset: number,
+    bodyLength: number,
+    last: boolean,
+  ): boolean {
+    const exchange = this.#exchange;
+    const { context, head } = exchange;
+    exchange.run++;
+    this.started = true;
+    const status = exchange.statusOverride !== 0 ? exchange.statusOverride : up.status;
+    exchange.response.status = status;
+    this.contentLength = length;
+    this.#frame(status, length);
+    this.#filter();
+    this.#decideKeepAlive();
+    const { writer, common } = context;
+    writer.reset();
+    if (status === up.status) {
+      writer.constant(common.http11);
+      writer.copy(up.base + up.statusStart, up.reasonEnd - up.statusStart);
+      writer.constant(common.crlf);
+    } else {
+      writer.constant(context.statusLine(status));
+    }
+    writer.constant(context.serverDate(exchange.location.serverTokens));
+    writeUpstreamFields(exchange, up, plan, false);
+    if (this.#mode === CHUNKED) writer.constant(common.chunked);
+    if (exchange.fields.count > 0) writeFields(exchange.fields, writer, common);
+    this.#connectionField();
+    writer.constant(common.crlf);
+    this.headSent = true;
+    this.bytesSent += writer.total;
+    if (this.#mode === NO_BODY || head.method === 'HEAD') return this.#flushOnly();
+    return this.#relay(bodyOffset, bodyLength, last);
+  }
+
+  /** More of a backend's body. */
+  relayBody(offset: number, length: number, last: boolean): boolean {
+    if (this.#mode === NO_BODY) return true;
+    if (this.#mode !== CHUNKED) {
+      this.bytesSent += length;
+      this.bodyBytesSent += length;
+      return length === 0 || this.#watch(this.#exchange.downstream.connection.writeArena(offset, length));
+    }
+    this.#exchange.context.writer.reset();
+    return this.#relay(offset, length, last);
+  }
+
+  /** The end of a backend's chunked body with trailer lines (`name: value CRLF` each) at a range of the arena. */
+  relayTrailers(offset: number, length: number): void {
+    if (this.#mode !== CHUNKED) return;
+    const { writer, common } = this.#exchange.context;
+    writer.reset();
+    writer.text('0\r\n');
+    writer.copy(offset, length);
+    writer.constant(common.crlf);
+    this.#flushBody();
+  }
+
+  /** Whether a body's end is marked by us (else the connection's end marks it). */
+  get chunked(): boolean {
+    return this.#mode === CHUNKED;
+  }
+
+  /** Appends body bytes to what is composed and sends it. */
+  #relay(offset: number, length: number, last: boolean): boolean {
+    const { writer, common } = this.#exchange.context;
+    const before = writer.total;
+    if (length > 0) {
+      if (this.#mode === CHUNKED) writer.text(`${length.toString(16)}\r\n`);
+      writer.copy(offset, length);
+      if (this.#mode === CHUNKED) writer.constant(common.crlf);
+      this.bodyBytesSent += length;
+    }
+    if (last && this.#mode === CHUNKED) writer.constant(common.lastChunk);
+    this.bytesSent += writer.total - before;
+    return this.#flushOnly();
+  }
+
+  /** A local response's head. */
+  #compose(status: number, length: number): void {
+    const exchange = this.#exchange;
+    const { context, fields } = exchange;
+    this.started = true;
+    const final = exchange.statusOverride !== 0 ? exchange.statusOverride : status;
+    exchange.response.status = final;
+    this.contentLength = length;
+    this.#frame(final, length);
+    this.#filter();
+    this.#decideKeepAlive();
+    const { writer, common } = context;
+    writer.reset();
+    writer.constant(context.statusLine(shownStatus(final)));
+    writer.constant(context.serverDate(exchange.location.serverTokens));
+    if (final !== 204 && final !== 304) {
+      if (this.#contentType !== undefined && this.#contentType !== '' && !fields.isRemoved('content-type')) {
+        writer.constant(common.contentType);
+        writer.text(this.#contentType);
+        writer.constant(common.crlf);
+      }
+      if (length >= 0) {
+        writer.constant(common.contentLength);
+        writer.uint(length);
+        writer.constant(common.crlf);
+      }
+    }
+    if (this.#mode === CHUNKED) writer.constant(common.chunked);
+    if (fields.count > 0) writeFields(fields, writer, common);
+    this.#connectionField();
+    writer.constant(common.crlf);
+    this.headSent = true;
+    if (writer.overflowed) {
+      exchange.log('crit', 'the response head does not fit the scratch region');
+      this.forceClose();
+    }
+  }
+
+  /** How the body is framed for this client. */
+  #frame(status: number, length: number): void {
+    const { head } = this.#exchange;
+    if (head.method === 'HEAD' || status === 204 || status === 304) {
+      this.#mode = NO_BODY;
+    } else if (length >= 0) {
+      this.#mode = LENGTH;
+      this.#remaining = length;
+    } else if (head.version !== 10) {
+      this.#mode = CHUNKED;
+    } else {
+      this.#mode = UNTIL_CLOSE;
+      this.#forceClose = true;
+    }
+  }
+
+  #filter(): void {
+    const { headerFilters } = this.#exchange.location;
+    for (let i = 0; i < headerFilters.length; i++) headerFilters[i]?.(this.#exchange);
+  }
+
+  #decideKeepAlive(): void {
+    const { head, location, downstream, context } = this.#exchange;
+    this.keepAlive =
+      !this.#forceClose &&
+      head.keepAlive &&
+      location.keepaliveTimeoutMs > 0 &&
+      downstream.requests < location.keepaliveRequests &&
+      !context.draining &&
+      !downstream.connection.readEnded;
+  }
+
+  #connectionField(): void {
+    const { context, location } = this.#exchange;
+    const { writer, common } = context;
+    writer.constant(this.keepAlive ? common.keepAlive : common.close);
+    if (this.keepAlive && location.keepaliveHeaderSeconds > 0) {
+      writer.text(`Keep-Alive: timeout=${location.keepaliveHeaderSeconds}\r\n`);
+    }
+  }
+
+  #flush(): boolean {
+    this.bytesSent += this.#exchange.context.writer.total;
+    return this.#flushOnly();
+  }
+
+  #flushBody(): boolean {
+    return this.#flush();
+  }
+
+  #flushOnly(): boolean {
+    const { context, downstream } = this.#exchange;
+    const { writer } = context;
+    return this.#watch(
+      downstream.connection.writeSegments(writer.pairsOffset, writer.count, writer.total),
+    );
+  }
+
+  /** Starts the send deadline when the client does not take everything. */
+  #watch(below: boolean): boolean {
+    const { downstream, context, location } = this.#exchange;
+    const queued = downstream.connection.queuedBytes;
+    if (queued > 0) {
+      this.#lastQueued = queued;
+      downstream.connection.setDeadline(context.nowMs + location.sendTimeoutMs);
+    }
+    return below;
+  }
+}
+
+function isRedirect(status: number | undefined): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}

@@ -1,0 +1,166 @@
+/**
+ * After a 101: bytes both ways, nothing parsed. Each direction has its own end (a
+ * half-close is passed on) and its own backpressure; silence of both for
+ * `proxy_read_timeout` ends it.
+ */
+import type { ResponseHead } from '../http/response-head.js';
+import type { Connection, ConnectionHandler } from '../reactor/connection.js';
+import type { AttemptRecord } from './attempts.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { ProxyPlan } from './proxy-plan.js';
+import { writeUpstreamFields } from './response-lines.js';
+import type { UpstreamConnection } from './upstream-connection.js';
+
+/** One direction's receiving end. */
+class TunnelEnd implements ConnectionHandler {
+  readonly #tunnel: Tunnel;
+  readonly #fromClient: boolean;
+  other!: Connection;
+
+  constructor(tunnel: Tunnel, fromClient: boolean) {
+    this.#tunnel = tunnel;
+    this.#fromClient = fromClient;
+  }
+
+  onData(connection: Connection, offset: number, length: number): void {
+    this.#tunnel.count(this.#fromClient, length);
+    if (!this.other.writeArena(offset, length)) connection.pause();
+    this.#tunnel.touch();
+  }
+
+  onEnd(): void {
+    this.other.end();
+    this.#tunnel.ended();
+  }
+
+  onDrain(): void {
+    this.other.resume();
+    this.#tunnel.touch();
+  }
+
+  onDeadline(): void {
+    this.#tunnel.timedOut();
+  }
+
+  onClose(): void {
+    this.#tunnel.close();
+  }
+}
+
+class Tunnel {
+  readonly #exchange: ExchangeImpl;
+  readonly #client: Connection;
+  readonly #backend: Connection;
+  readonly #timeoutMs: number;
+  readonly #onClose: () => void;
+  readonly #attempt: AttemptRecord | undefined;
+  #ends = 0;
+  #closed = false;
+
+  constructor(exchange: ExchangeImpl, backend: Connection, timeoutMs: number, onClose: () => void) {
+    this.#exchange = exchange;
+    this.#client = exchange.downstream.connection;
+    this.#backend = backend;
+    this.#timeoutMs = timeoutMs;
+    this.#attempt = exchange.proxy?.attempts.at(-1);
+    this.#onClose = onClose;
+  }
+
+  count(fromClient: boolean, length: number): void {
+    const { writer, body } = this.#exchange;
+    const attempt = this.#attempt;
+    if (fromClient) {
+      body.bytesReceived += length;
+      if (attempt !== undefined) attempt.bytesSent += length;
+    } else {
+      writer.bytesSent += length;
+      writer.bodyBytesSent += length;
+      if (attempt !== undefined) attempt.bytesReceived += length;
+    }
+  }
+
+  /** The backend's connection carries the deadline for both. */
+  touch(): void {
+    if (!this.#closed) this.#backend.setDeadline(this.#exchange.nowMs + this.#timeoutMs);
+  }
+
+  ended(): void {
+    this.touch();
+    if (++this.#ends < 2) return;
+    // Both sides have said everything: what is queued still leaves.
+    this.#client.close();
+    this.#backend.close();
+  }
+
+  timedOut(): void {
+    this.#exchange.log('info', 'upstream timed out (110: Connection timed out) while proxying upgraded connection');
+    this.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#client.close();
+    this.#backend.close();
+    this.#onClose();
+    this.#exchange.tunnelClosed();
+  }
+}
+
+/**
+ * Answers 101 to the client and connects the two. `length` bytes at `offset` came
+ * behind the backend's head. What the client sent before the 101 is passed on only now.
+ */
+export function openTunnel(
+  exchange: ExchangeImpl,
+  up: UpstreamConnection,
+  head: ResponseHead,
+  plan: ProxyPlan,
+  offset: number,
+  length: number,
+  onClose: () => void,
+): void {
+  const { downstream, context } = exchange;
+  const { writer, common } = context;
+  const client = downstream.connection;
+  const backend = up.connection;
+  const tunnel = new Tunnel(exchange, backend, plan.config.readTimeoutMs, onClose);
+  const clientEnd = new TunnelEnd(tunnel, true);
+  const backendEnd = new TunnelEnd(tunnel, false);
+  clientEnd.other = backend;
+  backendEnd.other = client;
+
+  exchange.writer.started = true;
+  exchange.writer.headSent = true;
+  exchange.writer.forceClose();
+  exchange.response.status = 101;
+  writer.reset();
+  writer.constant(common.http11);
+  writer.copy(head.base + head.statusStart, head.reasonEnd - head.statusStart);
+  writer.constant(common.crlf);
+  writer.constant(context.serverDate(exchange.location.serverTokens));
+  writeUpstreamFields(exchange, head, plan, true);
+  const protocol = head.findByName('upgrade');
+  if (protocol >= 0) {
+    writer.text('Upgrade: ');
+    writer.copy(head.base + head.valueStart(protocol), head.valueEnd(protocol) - head.valueStart(protocol));
+    writer.constant(common.crlf);
+  }
+  writer.constant(common.upgrade);
+  writer.constant(common.crlf);
+  exchange.writer.bytesSent += writer.total;
+  writer.copy(offset, length);
+  tunnel.count(false, length);
+  const below = client.writeSegments(writer.pairsOffset, writer.count, writer.total);
+
+  downstream.handOver(clientEnd);
+  backend.setHandler(backendEnd);
+  client.clearDeadline();
+  if (!below) backend.pause();
+  if (downstream.inputLength > 0) {
+    tunnel.count(true, downstream.inputLength);
+    if (!backend.writeArena(downstream.inputOffset, downstream.inputLength)) client.pause();
+  }
+  downstream.releaseInput();
+  tunnel.touch();
+}

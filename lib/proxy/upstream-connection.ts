@@ -1,0 +1,95 @@
+/**
+ * A connection to a backend: working for a run, or idle in its group's pool.
+ *
+ * While idle it is watched: EOF, an error, data nobody asked for or the pool's
+ * deadline take it out and close it (RFC 9112 section 9.3.1).
+ */
+import type { Connection, ConnectionHandler } from '../reactor/connection.js';
+import type { EngineContext } from './context.js';
+import type { ProxyRun } from './proxy-run.js';
+import type { Peer, Pooled, UpstreamGroup } from './upstream-group.js';
+
+export class UpstreamConnection implements ConnectionHandler, Pooled {
+  readonly group: UpstreamGroup;
+  readonly peer: Peer;
+  readonly connection: Connection;
+  readonly createdMs: number;
+  /** Requests sent over it. */
+  requests = 0;
+  run: ProxyRun | null = null;
+  readonly #context: EngineContext;
+
+  constructor(context: EngineContext, group: UpstreamGroup, peer: Peer) {
+    this.#context = context;
+    this.group = group;
+    this.peer = peer;
+    this.createdMs = context.nowMs;
+    this.connection = context.reactor.connectRaw(peer.config.address, peer.config.port, this);
+  }
+
+  /** Whether it may serve another request by the group's limits. */
+  get reusable(): boolean {
+    const { options } = this.group;
+    const { connection } = this;
+    return (
+      !connection.closed &&
+      !connection.ended &&
+      !connection.readEnded &&
+      options.keepalive > 0 &&
+      this.requests < options.keepaliveRequests &&
+      this.#context.nowMs - this.createdMs < options.keepaliveTimeMs
+    );
+  }
+
+  /** Into the pool. */
+  park(): void {
+    this.run = null;
+    if (this.#context.draining || !this.reusable) {
+      this.discard();
+      return;
+    }
+    this.connection.setDeadline(this.#context.nowMs + this.group.options.keepaliveTimeoutMs);
+    this.group.putIdle(this.peer, this);
+  }
+
+  /** Closes it; the pool does not hold it any more. */
+  discard(): void {
+    this.run = null;
+    this.connection.destroy();
+  }
+
+  onConnect(): void {
+    this.run?.onConnect();
+  }
+
+  onData(_connection: Connection, offset: number, length: number): void {
+    if (this.run !== null) this.run.onData(offset, length);
+    else this.#leavePool();
+  }
+
+  onEnd(): void {
+    if (this.run !== null) this.run.onEnd();
+    else this.#leavePool();
+  }
+
+  onDrain(): void {
+    this.run?.onUpstreamDrain();
+  }
+
+  onDeadline(): void {
+    if (this.run !== null) this.run.onTimeout();
+    else this.#leavePool();
+  }
+
+  onClose(_connection: Connection, errno: number): void {
+    const { run } = this;
+    this.run = null;
+    if (run !== null) run.onClose(errno);
+    else this.group.removeIdle(this.peer, this);
+  }
+
+  #leavePool(): void {
+    this.group.removeIdle(this.peer, this);
+    this.discard();
+  }
+}
