@@ -33,7 +33,7 @@ import { BLOCKS, Registry, type BlockRow } from './registry.js';
  * Throws ConfigError, with the path to the value in place of a line, for a value that
  * cannot be an argument. Everything else is checked when the tree is compiled.
  */
-export function objectToTree(
+export function loadConfigObject(
   options: ProxyOptions,
   directory: string = process.cwd(),
   modules: readonly Module[] = builtinModules,
