@@ -9,7 +9,7 @@
  * No line is lost: `flush` and `close` write what is pending, `reopen` does it before
  * it changes the file.
  */
-import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { LogSink } from '../proxy/runtime.js';
 import { systemError } from './system-error.js';
@@ -164,14 +164,9 @@ export class LogFiles {
 
 function openLog(path: string): number {
   if (path === STDERR) return STDERR_FD;
-  let fd = -1;
   try {
-    fd = openSync(path, 'a', MODE);
-    if (fstatSync(fd).isDirectory())
-      throw Object.assign(new Error('is a directory'), { code: 'EISDIR', errno: -21 });
-    return fd;
+    return openSync(path, 'a', MODE);
   } catch (error) {
-    if (fd >= 0) closeSync(fd);
     throw systemError('open()', path, error);
   }
 }

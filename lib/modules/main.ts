@@ -12,7 +12,8 @@ export const workerProcesses = directive<number>({
   args: 1,
   parse(node, context) {
     const at = argument(node, 0);
-    const count = at.text === 'auto' ? availableParallelism() : parseNumber(at.text);
+    if (at.text === 'auto') return availableParallelism();
+    const count = parseNumber(at.text);
     if (count === undefined) return context.fail(at, `invalid value "${at.text}"`);
     if (count === 0) return context.fail(at, '"worker_processes" must be greater than 0');
     if (count > 1) context.warn(node, `${count} worker processes were asked for, one is run in this version`);
@@ -22,7 +23,7 @@ export const workerProcesses = directive<number>({
   reload: 'worker',
   syntax: 'number | auto',
   defaultText: '1',
-  doc: 'Number of worker processes. This version runs one and warns when more are asked for.',
+  doc: 'Number of worker processes. This version runs one, and warns when a greater number is written.',
 });
 
 export const pid = textRow(

@@ -37,7 +37,11 @@ export async function sendFile(
   options: FileOptions,
 ): Promise<PhaseResult> {
   const validators = validatorsOf(info, options);
-  const verdict = evaluateConditions(exchange.request, validators, options.ifModifiedSince);
+  // A file that is shown as an error page has the status of the error already: no condition applies to it.
+  const isErrorPage = exchange.response.status >= 300;
+  const verdict = isErrorPage
+    ? 200
+    : evaluateConditions(exchange.request, validators, options.ifModifiedSince);
   if (verdict === 412) return 412;
   exchange.response.setHeader('Last-Modified', validators.lastModified);
   if (validators.etag !== undefined) exchange.response.setHeader('ETag', validators.etag);

@@ -20,7 +20,7 @@ import { mimeTypes } from './mime.js';
 import { redirectPolicy, sendRedirect } from './redirect.js';
 import { openFile, sendFile, type FileOptions } from './static-file.js';
 import { etag, ifModifiedSince, index, logNotFound } from './static-rows.js';
-import { errnoText } from './system-error.js';
+import { describeErrno } from './system-error.js';
 
 const BAD_REQUEST = 400;
 const FORBIDDEN = 403;
@@ -112,7 +112,7 @@ async function serveFile(exchange: Exchange, site: Site, uri: string): Promise<P
     const info = await file.stat();
     if (info.isDirectory()) return redirectToDirectory(exchange, site, uri);
     if (!info.isFile()) return notFound(exchange, site, `"${path}" is not a regular file`);
-    if (exchange.request.method === 'POST' && exchange.response.status < 300) return NOT_ALLOWED;
+    if (exchange.request.method === 'POST') return NOT_ALLOWED;
     return await sendFile(exchange, file, info, path, site);
   } finally {
     await file.close();
@@ -146,7 +146,7 @@ const MISSING: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', '
 
 function openFailed(exchange: Exchange, site: Site, path: string, error: unknown): PhaseResult {
   const { code } = error as NodeJS.ErrnoException;
-  const message = `open() "${path}" failed (${errnoText(error)})`;
+  const message = `open() "${path}" failed (${describeErrno(error)})`;
   if (MISSING.has(code)) return notFound(exchange, site, message);
   if (code === 'EACCES' || code === 'EPERM') {
     exchange.log('error', message);
