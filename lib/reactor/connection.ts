@@ -188,6 +188,11 @@ export class Connection implements Owner, TimerOwner, Closing {
     return this.#queue === null ? 0 : this.#queue.bytes;
   }
 
+  /** A write returned false: onDrain will be called, or onClose. */
+  get awaitsDrain(): boolean {
+    return (this.#state & (DRAIN_OWED | WRITE_FAILED)) !== 0;
+  }
+
   /** The errno that onClose reports; 0 while the connection is open. */
   get closeErrno(): number {
     return this.#errno;

@@ -22,7 +22,7 @@ import { ignoringHandler } from './ignoring-handler.js';
 import { plainTransport } from './transport.js';
 import { Deferred } from '../util/deferred.js';
 
-/** Connections taken in one turn; the others wait for the next, so that a flood starves nobody. */
+/** Default of `acceptBatch`. */
 const ACCEPT_BATCH = 64;
 
 const { i32, layout } = host;
@@ -35,6 +35,8 @@ export type AcceptFunction = (connection: Connection) => ConnectionHandler;
 export interface ListenerOptions {
   /** A unix socket's path that is removed when the listener closes. */
   unlinkPath?: string;
+  /** Connections taken in one turn; default 64. The others wait for the next, so that a flood starves nobody. */
+  acceptBatch?: number;
   /** Called when accepting failed (positive errno: EMFILE and its like); the listener goes on by itself. */
   onAcceptError?: (errno: number) => void;
 }
@@ -103,7 +105,7 @@ export class Listener implements Owner, Closing {
 
   /** @internal Called by the turn. */
   onReady(): void {
-    const count = native.accept(this.#handle, ACCEPT_BATCH);
+    const count = native.accept(this.#handle, this.#options.acceptBatch ?? ACCEPT_BATCH);
     if (count < 0) {
       this.#options.onAcceptError?.(-count);
       return;
