@@ -87,7 +87,10 @@ export async function compileConfig(tree: ConfigTree, options: CompileOptions): 
     errorLog: (settings) => errorLogs.for(settings),
     logFile: (path) => opening(() => options.logs.open(path), undefined),
   };
-  const servers = await compileHttp(main.blocks.find((block) => block.context === 'http'), tools);
+  const servers = await compileHttp(
+    main.blocks.find((block) => block.context === 'http'),
+    tools,
+  );
   const listens = groupListens(servers, (message, position) => warnings.push(warningLine(message, position)));
   const onWarning = options.onWarning ?? ((message: string) => mainLog.write('warn', message));
   for (const warning of warnings) onWarning(warning);

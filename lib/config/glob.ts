@@ -48,14 +48,17 @@ function listDirectory(directory: string): string[] {
 
 /** One component as a regular expression. A `[` without its `]` stands for itself. */
 function compileComponent(component: string): RegExp {
-  const source = component.replace(/\[(!?)(\]?[^\]]*)\]|[\s\S]/g, (part: string, not?: string, set?: string) => {
-    if (set !== undefined && set !== '') {
-      return `[${not === '!' ? '^' : ''}${set.replace(/[\\\]^[]/g, '\\$&')}]`;
-    }
-    if (part === '*') return '.*';
-    if (part === '?') return '.';
-    return part.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-  });
+  const source = component.replace(
+    /\[(!?)(\]?[^\]]*)\]|[\s\S]/g,
+    (part: string, not?: string, set?: string) => {
+      if (set !== undefined && set !== '') {
+        return `[${not === '!' ? '^' : ''}${set.replace(/[\\\]^[]/g, '\\$&')}]`;
+      }
+      if (part === '*') return '.*';
+      if (part === '?') return '.';
+      return part.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+    },
+  );
   try {
     return new RegExp(`^${source}$`, 's');
   } catch {

@@ -83,7 +83,11 @@ export class Lexer {
     const code = this.#text.charCodeAt(this.#at);
     if (isSpace(code) || code === SEMICOLON || code === OPENING_BRACE || code === CLOSING_PARENTHESIS) return;
     const character = this.#text.charAt(this.#at);
-    throw new ConfigError(`unexpected "${character}"`, this.position, 'after a closing quote a space must follow');
+    throw new ConfigError(
+      `unexpected "${character}"`,
+      this.position,
+      'after a closing quote a space must follow',
+    );
   }
 
   #skipSpace(): void {
@@ -107,7 +111,10 @@ export class Lexer {
     let escaped = false;
     for (; this.#at < this.#text.length; this.#at++) {
       if (this.#at - start >= MAX_WORD_BYTES) {
-        throw new ConfigError(`too long parameter, probably missing terminating "${mark}" character`, position);
+        throw new ConfigError(
+          `too long parameter, probably missing terminating "${mark}" character`,
+          position,
+        );
       }
       const code = this.#text.charCodeAt(this.#at);
       if (code === LF) this.#newLine();

@@ -205,7 +205,8 @@ export interface LocationOptions extends HttpServerLocationDirectives, ServerLoc
 }
 
 /** A `server`. */
-export interface ServerOptions extends HttpServerLocationDirectives, HttpServerDirectives, ServerLocationDirectives {
+export interface ServerOptions
+  extends HttpServerLocationDirectives, HttpServerDirectives, ServerLocationDirectives {
   /** A socket the server listens on. Names other than localhost are not resolved; ssl, http2, quic and proxy_protocol are not supported yet. */
   readonly listen?: Many;
   /** Names of the server: exact, "*.example.com", "example.*", ".example.com", "" for requests without Host, $hostname. Regular expressions are not supported yet. */

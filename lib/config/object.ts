@@ -82,7 +82,8 @@ class ObjectReader {
       block: this.block(inner, row.opens, at),
     });
     if (row.args[1] > 0) {
-      if (!isRecord(value)) throw new ConfigError(`an object is expected, not ${describe(value)}`, place(path));
+      if (!isRecord(value))
+        throw new ConfigError(`an object is expected, not ${describe(value)}`, place(path));
       return Object.entries(value).map(([key, inner]) => {
         return make(inner, row.name === 'location' ? locationWords(key) : [key], join(path, key));
       });

@@ -48,7 +48,11 @@ export function parseConfigFile(path: string, readFile: ReadFile = readFileSync)
  * file of that name; relative includes are relative to the file's directory.
  * Throws only ConfigError.
  */
-export function parseConfigText(text: string, file: string, readFile: ReadFile = readFileSync): DirectiveNode[] {
+export function parseConfigText(
+  text: string,
+  file: string,
+  readFile: ReadFile = readFileSync,
+): DirectiveNode[] {
   return new Parser(dirname(file), readFile).text(text, file);
 }
 

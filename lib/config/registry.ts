@@ -69,8 +69,7 @@ export const BLOCKS: readonly BlockRow[] = [
 
 /** What a name means in a context. */
 export type Entry =
-  | { readonly kind: 'block'; readonly row: BlockRow }
-  | { readonly kind: 'row'; readonly row: AnyDirective };
+  { readonly kind: 'block'; readonly row: BlockRow } | { readonly kind: 'row'; readonly row: AnyDirective };
 
 /** Looks up directives and variables. Immutable once built. */
 export class Registry {

@@ -19,11 +19,7 @@ export interface Block {
 }
 
 /** Reads a whole configuration. The first mistake is thrown as ConfigError. */
-export function buildTree(
-  nodes: readonly DirectiveNode[],
-  registry: Registry,
-  parse: ParseContext,
-): Block {
+export function buildTree(nodes: readonly DirectiveNode[], registry: Registry, parse: ParseContext): Block {
   return buildBlock('main', undefined, nodes, undefined, registry, parse);
 }
 

@@ -66,7 +66,7 @@ export class Upstreams {
     if (this.#explicit.has(key)) throw new ConfigError(`duplicate upstream "${name}"`, position);
     const servers = block.settings.own(upstreamServer) ?? [];
     if (servers.every((server) => server.backup)) {
-      throw new ConfigError(`no servers are inside upstream "${name}"`, position);
+      throw new ConfigError('no servers are inside upstream', position);
     }
     const peers: PeerConfig[] = [];
     for (const server of servers) {
@@ -153,5 +153,9 @@ function peerPolicy({ weight, maxFails, failTimeoutMs, maxConns, backup, down }:
 
 function notFound(name: string, position: Position, cause: unknown): ConfigError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  return new ConfigError(`host not found in upstream "${name}"`, position, code === '' ? '' : `resolver: ${code}`);
+  return new ConfigError(
+    `host not found in upstream "${name}"`,
+    position,
+    code === '' ? '' : `resolver: ${code}`,
+  );
 }

@@ -25,7 +25,7 @@ export function compileValue(text: string, registry: Registry, position: Positio
     if (braced !== undefined && closing === '') {
       throw new ConfigError(`the closing bracket in "${name}" variable is missing`, position);
     }
-    if (name === '') throw new ConfigError(`invalid variable name in "${text}"`, position);
+    if (name === '') throw new ConfigError('invalid variable name', position);
     parts.push(variablePart(name, registry, position));
     end = match.index + whole.length;
   }
@@ -39,7 +39,10 @@ function variablePart(name: string, registry: Registry, position: Position | und
   const found = registry.variable(name);
   if (found !== undefined) return new VariablePart(found.variable, found.suffix);
   if (/^[1-9][0-9]*$/.test(name)) {
-    throw new ConfigError(`"$${name}" is a capture of a regular expression, which is not supported yet`, position);
+    throw new ConfigError(
+      `"$${name}" is a capture of a regular expression, which is not supported yet`,
+      position,
+    );
   }
   const similar = registry.similarVariable(name);
   const hint = similar === undefined ? '' : `did you mean "$${similar}"?`;

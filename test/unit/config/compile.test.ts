@@ -50,7 +50,9 @@ describe('compileConfig', () => {
   });
 
   it('gives the settings of the process', async () => {
-    const { main } = await compileText('pid run/x.pid; daemon off; user nobody; error_log stderr info; events {}');
+    const { main } = await compileText(
+      'pid run/x.pid; daemon off; user nobody; error_log stderr info; events {}',
+    );
     expect(main).toMatchObject({
       pidPath: '/prefix/run/x.pid',
       pidGiven: true,
@@ -91,7 +93,9 @@ describe('inheritance', () => {
     );
     const [first, second] = compiled.runtime.listens.map((listen) => listen.servers[0]);
     expect(first?.fallback.clientMaxBodySize).toBe(3072);
-    expect(Object.fromEntries(first?.locations.map((each) => [each.name, each.clientMaxBodySize]) ?? [])).toEqual({
+    expect(
+      Object.fromEntries(first?.locations.map((each) => [each.name, each.clientMaxBodySize]) ?? []),
+    ).toEqual({
       '/': 4096,
       '/a': 4096,
       '/b': 0,

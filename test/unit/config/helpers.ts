@@ -2,10 +2,24 @@
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { vi } from 'vitest';
 import { compileConfig, type CompiledConfig, type CompileOptions } from '../../../lib/config/compile.js';
 import { parseConfigText } from '../../../lib/config/parser.js';
 import { LogFiles } from '../../../lib/modules/log-files.js';
-import type { LocationConfig, ServerConfig } from '../../../lib/proxy/runtime.js';
+import type { PhaseHandler } from '../../../lib/module-api/index.js';
+import type { LocationConfig, ProxyPassConfig, ServerConfig } from '../../../lib/proxy/runtime.js';
+
+// The handler of proxy_pass leads to the engine and its addon; here it only has to say what it was given.
+vi.mock('../../../lib/proxy/proxy-handler.js', () => ({
+  proxyHandler: (config: ProxyPassConfig): PhaseHandler => Object.assign(() => 0, { config }),
+}));
+
+/** What the content handler of a location with proxy_pass was made of. */
+export function proxyConfig(location: LocationConfig): ProxyPassConfig {
+  const { content } = location;
+  if (content === undefined || !('config' in content)) throw new Error(`${location.name} has no proxy_pass`);
+  return content.config as ProxyPassConfig;
+}
 
 /** Compiled, with the warnings. */
 export interface Compiled extends CompiledConfig {
@@ -67,7 +81,10 @@ export function inServer(text: string): string {
 }
 
 /** Files in a directory of their own, which `remove` takes away. */
-export function writeFiles(files: Readonly<Record<string, string>>): { directory: string; remove: () => void } {
+export function writeFiles(files: Readonly<Record<string, string>>): {
+  directory: string;
+  remove: () => void;
+} {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-config-'));
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, name)), { recursive: true });
