@@ -139,7 +139,7 @@ export const accessLogModule: Module = {
   name: 'access_log',
   directives: [logFormat, accessLog],
   location(builder) {
-    const { settings, parse, logFile } = engine(builder);
+    const { settings, parse } = builder;
     const formats = settings.get(logFormat);
     for (const { path, format, condition, at } of settings.get(accessLog)) {
       const compiled =
@@ -150,13 +150,8 @@ export const accessLogModule: Module = {
         if (at === undefined) throw new TypeError(`no log format "${format}"`);
         parse.fail(at, `unknown log format "${format}"`);
       } else {
-        builder.log(logHandler(compiled, logFile(path), condition));
+        builder.log(logHandler(compiled, (builder as EngineBuilder).logFile(path), condition));
       }
     }
   },
 };
-
-/** What built-in modules get is more than the interface of a module promises. */
-function engine(builder: Parameters<NonNullable<Module['location']>>[0]): EngineBuilder {
-  return builder as EngineBuilder;
-}

@@ -2,7 +2,7 @@
  * Rows of a location that the engine itself obeys: bodies, timeouts, keep-alive,
  * lingering close, and where files lie.
  */
-import { directive, type Argument, type Module } from '../module-api/index.js';
+import { directive, type Module } from '../module-api/index.js';
 import {
   argument,
   flagRow,
@@ -20,7 +20,10 @@ export const root = directive<string>({
   contexts: HTTP_SERVER_LOCATION,
   args: 1,
   parse(node, context) {
-    return directoryPath(argument(node, 0), context.prefixPath, (at, message) => context.fail(at, message));
+    const at = argument(node, 0);
+    if (at.text.includes('$')) return context.fail(at, 'variables in "root" are not supported yet');
+    const path = context.prefixPath(at.text);
+    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
   },
   default: 'html',
   syntax: 'path',
@@ -169,16 +172,6 @@ export const portInRedirect = flagRow(
   true,
   'Whether such redirects name the port where it is not the usual one.',
 );
-
-function directoryPath(
-  at: Argument,
-  resolve: (path: string) => string,
-  fail: (at: Argument, message: string) => never,
-): string {
-  if (at.text.includes('$')) return fail(at, 'variables in "root" are not supported yet');
-  const path = resolve(at.text);
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}
 
 /** Rows that the engine obeys in every location. */
 export const coreModule: Module = {

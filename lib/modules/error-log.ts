@@ -95,7 +95,6 @@ const MAX_MESSAGE_LENGTH = 2048;
 
 /** A line in nginx's form, without its line end. Control characters cannot forge a second line. */
 export function errorLine(level: LogLevel, message: string, connection?: number): string {
-  // eslint-disable-next-line no-control-regex -- they are what must not get through
   const safe = message.slice(0, MAX_MESSAGE_LENGTH).replace(/[\0-\x08\x0a-\x1f\x7f]/g, ' ');
   const about = connection === undefined ? '' : `*${connection} `;
   return `${errorTime(Date.now())} [${level}] ${process.pid}#${process.pid}: ${about}${safe}`;

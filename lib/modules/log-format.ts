@@ -53,9 +53,8 @@ export function compileFormat(
   };
 }
 
-// eslint-disable-next-line no-control-regex -- what must be escaped
 const UNSAFE_DEFAULT = /["\\\x00-\x1f\x7f-\xff]/;
-// eslint-disable-next-line no-control-regex -- what must be escaped
+
 const UNSAFE_JSON = /["\\\x00-\x1f]/;
 
 /** Quote, backslash, control and non-ASCII bytes become \xHH. */

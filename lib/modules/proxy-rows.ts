@@ -54,9 +54,7 @@ function parseProxyPass(at: Argument, context: ParseContext): ProxyPassSetting {
     return context.fail(at, 'variables in the host of "proxy_pass" are not supported yet');
   }
   const target =
-    uri !== undefined && uri.includes('$')
-      ? context.compileValue({ ...at, text: uri.startsWith('/') ? uri : `/${uri}` })
-      : undefined;
+    uri !== undefined && uri.includes('$') ? context.compileValue({ ...at, text: uri }) : undefined;
   const isUnix = authority.startsWith('unix:');
   const port = /:([0-9]+)$/.exec(authority)?.[1];
   return {
@@ -69,12 +67,17 @@ function parseProxyPass(at: Argument, context: ParseContext): ProxyPassSetting {
   };
 }
 
+/** Variables that begin with a slash: right behind the authority they are its URI. */
+const PATH_VARIABLE =
+  /\$(?:\{(?:request_uri|uri|document_uri)\}|(?:request_uri|uri|document_uri)(?![A-Za-z0-9_]))/i;
+
 /** Splits "host:port/uri" before the first "/" or "?"; a URI that begins with "?" gets its "/". */
 function splitAuthority(text: string): [authority: string, uri: string | undefined] {
-  const end = text.search(/[/?]/);
-  if (end < 0) return [text, undefined];
+  const ends = [text.search(/[/?]/), text.search(PATH_VARIABLE)].filter((at) => at >= 0);
+  if (ends.length === 0) return [text, undefined];
+  const end = Math.min(...ends);
   const uri = text.slice(end);
-  return [text.slice(0, end), uri.startsWith('/') ? uri : `/${uri}`];
+  return [text.slice(0, end), uri.startsWith('?') ? `/${uri}` : uri];
 }
 
 /** Splits "unix:/path:/uri" at the second colon. */

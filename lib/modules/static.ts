@@ -7,13 +7,7 @@
  *   /file      the file, 304 or 412
  */
 import { stat } from 'node:fs/promises';
-import {
-  type Exchange,
-  type Module,
-  type PhaseHandler,
-  type PhaseResult,
-  type Settings,
-} from '../module-api/index.js';
+import type { Exchange, Module, PhaseHandler, PhaseResult, Settings } from '../module-api/index.js';
 import type { EngineBuilder } from '../proxy/runtime.js';
 import { alias, defaultType } from './core.js';
 import { mimeTypes } from './mime.js';
@@ -126,7 +120,6 @@ function redirectToDirectory(exchange: Exchange, site: Site, uri: string): Phase
 
 /** Percent-encodes what may not stand in a path. */
 export function escapePath(path: string): string {
-  // eslint-disable-next-line no-control-regex -- what must be encoded
   return path.replace(/[\0-\x20"#%<>?\\^`{|}\x7f-\xff]/g, (char) => {
     return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
   });

@@ -8,7 +8,8 @@ import { errnoText } from '../errors/errno.js';
 export function describeErrno(error: unknown): string {
   const { errno, message } = error as NodeJS.ErrnoException;
   if (errno === undefined) return message;
-  return `${Math.abs(errno)}: ${errnoText(Math.abs(errno))}`;
+  const text = errnoText(Math.abs(errno));
+  return `${Math.abs(errno)}: ${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 /** The error with a message in nginx's words; `code` and `errno` are kept. */

@@ -1,0 +1,275 @@
+/** Plain files over a directory of their own. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { escapePath } from '../../../lib/modules/static.js';
+import { FakeExchange, location, run, type FakeRequest } from './support.js';
+
+let root: string;
+const MTIME = 784_111_777;
+const DATE = 'Sun, 06 Nov 1994 08:49:37 GMT';
+const ETAG = `"${MTIME.toString(16)}-5"`;
+const big = Buffer.alloc(200_000, 'abcdefghij');
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'millrace-static-'));
+  const write = (name: string, bytes: string | Buffer): void => writeFileSync(join(root, name), bytes);
+  for (const name of ['dir', 'dir/index.html', 'empty', 'odd?', 'real']) {
+    if (!name.includes('.')) mkdirSync(join(root, name));
+  }
+  write('a.txt', 'hello');
+  write('none', '');
+  write('big.json', big);
+  write('dir/index.htm', 'index');
+  write('odd?/index.htm', 'odd');
+  write('real/secret.txt', 'secret');
+  write('caf\u00e9.html', 'coffee');
+  symlinkSync('a.txt', join(root, 'link.PNG'));
+  execFileSync('mkfifo', [join(root, 'fifo')]);
+  utimesSync(join(root, 'a.txt'), MTIME, MTIME);
+});
+
+afterAll(() => rmSync(root, { recursive: true }));
+
+async function get(
+  target: string,
+  given: FakeRequest = {},
+  inside = 'location / { index index.html index.htm; }',
+  prepare: (exchange: FakeExchange) => void = () => undefined,
+): Promise<FakeExchange & { result?: number | undefined }> {
+  const exchange: FakeExchange & { result?: number | undefined } = new FakeExchange({ target, ...given });
+  prepare(exchange);
+  const place = await location(`root ${root}; ${inside}`);
+  exchange.result = await run(place, exchange);
+  return exchange;
+}
+
+describe('a file', () => {
+  it('is sent with its type, length and validators', async () => {
+    const exchange = await get('/a.txt');
+    expect(exchange.response.status).toBe(200);
+    expect([exchange.contentLength, exchange.contentType, exchange.text]).toEqual([5, 'text/plain', 'hello']);
+    expect(exchange.sent).toEqual([
+      ['Last-Modified', DATE],
+      ['ETag', ETAG],
+    ]);
+    expect(exchange.ended).toBe(true);
+  });
+
+  it('is not read for HEAD', async () => {
+    const exchange = await get('/a.txt', { method: 'HEAD' });
+    expect([exchange.response.status, exchange.contentLength, exchange.text]).toEqual([200, 5, '']);
+    expect(exchange.ended).toBe(true);
+  });
+
+  it('may be empty', async () => {
+    const exchange = await get('/none');
+    expect([exchange.response.status, exchange.contentLength, exchange.ended]).toEqual([200, 0, true]);
+  });
+
+  it('is sent in bounded chunks at the pace of the client', async () => {
+    const exchange = await get('/big.json', {}, undefined, (each) => (each.room = 1));
+    expect(Buffer.concat(exchange.body).equals(big)).toBe(true);
+    expect(exchange.body.every((chunk) => chunk.length <= 65_536)).toBe(true);
+    expect(exchange.waits).toBe(3);
+    expect(exchange.contentType).toBe('application/json');
+  });
+
+  it('is given up when the client leaves', async () => {
+    const exchange = await get('/big.json', {}, undefined, (each) => {
+      each.room = 1;
+      each.left = true;
+    });
+    expect(exchange.body).toHaveLength(1);
+    expect(exchange.ended).toBe(true);
+  });
+
+  it('may be reached by a link; its type is that of the name asked for', async () => {
+    const exchange = await get('/link.PNG');
+    expect([exchange.text, exchange.contentType]).toEqual(['hello', 'image/png']);
+  });
+
+  it('may have a name beyond ASCII', async () => {
+    const exchange = await get(Buffer.from('/caf\u00e9.html').toString('latin1'));
+    expect(exchange.text).toBe('coffee');
+  });
+
+  it('has the type that types and default_type say', async () => {
+    const inside = 'location / { types { text/x-new TXT; } default_type a/b; }';
+    expect((await get('/a.txt', {}, inside)).contentType).toBe('text/x-new');
+    expect((await get('/big.json', {}, inside)).contentType).toBe('a/b');
+    expect((await get('/none', {}, inside)).contentType).toBe('a/b');
+  });
+
+  it('carries no ETag when that is off', async () => {
+    expect((await get('/a.txt', {}, 'location / { etag off; }')).sent).toEqual([['Last-Modified', DATE]]);
+  });
+
+  it.each([
+    ['/missing', 404, '[error] open() "%/missing" failed (2: No such file or directory)'],
+    ['/a.txt/x', 404, '[error] open() "%/a.txt/x" failed (20: Not a directory)'],
+    ['/fifo', 404, '[error] "%/fifo" is not a regular file'],
+    [`/${'x'.repeat(300)}`, 404, `[error] open() "%/${'x'.repeat(300)}" failed (36: File name too long)`],
+  ])('%s: %i', async (target, status, message) => {
+    const exchange = await get(target);
+    expect(exchange.result).toBe(status);
+    expect(exchange.messages).toEqual([message.replace('%', root)]);
+  });
+
+  it('is refused where it may not be read', async () => {
+    chmodSync(join(root, 'real'), 0);
+    try {
+      const exchange = await get('/real/secret.txt');
+      // root may read everything.
+      expect(exchange.result ?? exchange.response.status).toBe(process.geteuid?.() === 0 ? 200 : 403);
+    } finally {
+      chmodSync(join(root, 'real'), 0o755);
+    }
+  });
+
+  it('is missing in silence when log_not_found is off', async () => {
+    expect((await get('/missing', {}, 'location / { log_not_found off; }')).messages).toEqual([]);
+  });
+
+  it.each([
+    ['POST', '/a.txt'],
+    ['PUT', '/a.txt'],
+    ['DELETE', '/dir/'],
+  ])('%s %s is not allowed', async (method, target) => {
+    expect((await get(target, { method })).result).toBe(405);
+  });
+
+  it('cannot be reached outside the root', async () => {
+    expect((await get('/../etc/passwd')).result).toBe(403);
+    expect((await get('/dir/..')).result).toBe(403);
+    expect((await get('/a\0b')).result).toBe(400);
+  });
+});
+
+describe('conditions', () => {
+  const OLD = 'Sun, 06 Nov 1994 08:49:36 GMT';
+  const NEW = 'Sun, 06 Nov 1994 08:49:38 GMT';
+  it.each<[string, string, number]>([
+    ['If-Modified-Since', DATE, 304],
+    ['If-Modified-Since', 'Sunday, 06-Nov-94 08:49:37 GMT', 304],
+    ['If-Modified-Since', 'Sun Nov  6 08:49:37 1994', 304],
+    ['If-Modified-Since', OLD, 200],
+    ['If-Modified-Since', NEW, 200],
+    ['If-Modified-Since', 'yesterday', 200],
+    ['If-None-Match', ETAG, 304],
+    ['If-None-Match', `W/${ETAG}`, 304],
+    ['If-None-Match', `"other", ${ETAG}`, 304],
+    ['If-None-Match', '*', 304],
+    ['If-None-Match', '"other"', 200],
+    ['If-Match', ETAG, 200],
+    ['If-Match', `W/${ETAG}`, 412],
+    ['If-Match', '*', 200],
+    ['If-Match', '"other"', 412],
+    ['If-Unmodified-Since', DATE, 200],
+    ['If-Unmodified-Since', NEW, 200],
+    ['If-Unmodified-Since', OLD, 412],
+    ['If-Unmodified-Since', 'yesterday', 412],
+  ])('%s: %s gives %i', async (name, value, status) => {
+    const exchange = await get('/a.txt', { headers: [[name, value]] });
+    expect(exchange.result ?? exchange.response.status).toBe(status);
+  });
+
+  it('sends the validators with 304, and no body', async () => {
+    const exchange = await get('/a.txt', { headers: [['If-None-Match', ETAG]] });
+    expect(exchange.sent).toEqual([
+      ['Last-Modified', DATE],
+      ['ETag', ETAG],
+    ]);
+    expect(exchange.text).toBe('');
+  });
+
+  it('must all hold', async () => {
+    const headers = [
+      ['If-Modified-Since', DATE],
+      ['If-None-Match', '"other"'],
+    ] as const;
+    expect((await get('/a.txt', { headers })).response.status).toBe(200);
+  });
+
+  it.each([
+    ['off', DATE, 200],
+    ['before', NEW, 304],
+    ['before', OLD, 200],
+  ])('if_modified_since %s with %s gives %i', async (mode, date, status) => {
+    const inside = `location / { if_modified_since ${mode}; }`;
+    const exchange = await get('/a.txt', { headers: [['If-Modified-Since', date]] }, inside);
+    expect(exchange.response.status).toBe(status);
+  });
+
+  it('do not touch a file that is an error page', async () => {
+    const headers = [['If-None-Match', ETAG]] as const;
+    const exchange = await get('/a.txt', { headers }, undefined, (each) => (each.response.status = 404));
+    expect(exchange.text).toBe('hello');
+  });
+});
+
+describe('a directory', () => {
+  it('shows its index by an internal redirect, with the query', async () => {
+    expect((await get('/dir/?a=b')).redirected).toBe('/dir/index.htm?a=b');
+    expect((await get('/dir/')).redirected).toBe('/dir/index.htm');
+  });
+
+  it('shows its index at once where a redirect would take its name for a query', async () => {
+    const exchange = await get('/x', {}, undefined, (each) => (each.uri = '/odd?/'));
+    expect([exchange.redirected, exchange.text]).toEqual([undefined, 'odd']);
+  });
+
+  it('may have an absolute index', async () => {
+    const exchange = await get('/empty/', {}, 'location / { index a.html /other.html; }');
+    expect(exchange.redirected).toBe('/other.html');
+  });
+
+  it('without an index is forbidden', async () => {
+    const exchange = await get('/empty/');
+    expect(exchange.result).toBe(403);
+    expect(exchange.messages).toEqual([`[error] directory index of "${root}/empty/" is forbidden`]);
+  });
+
+  it('that is not there is not found', async () => {
+    const exchange = await get('/missing/');
+    expect(exchange.result).toBe(404);
+    expect(exchange.messages).toEqual([
+      `[error] "${root}/missing/" is not found (2: No such file or directory)`,
+    ]);
+  });
+
+  it('without its slash is redirected', async () => {
+    const exchange = await get('/dir?a=b');
+    expect(exchange.finalized).toBe(301);
+    expect(exchange.sent).toEqual([['Location', 'http://example.com:8080/dir/?a=b']]);
+  });
+
+  it('is named escaped, and as the directives of redirects say', async () => {
+    const inside = 'location / { absolute_redirect off; }';
+    const exchange = await get('/x', {}, inside, (each) => (each.uri = '/odd?'));
+    expect(exchange.sent).toEqual([['Location', '/odd%3F/']]);
+    expect(escapePath('/a b"\x01\xe9%')).toBe('/a%20b%22%01%E9%25');
+  });
+});
+
+describe('alias', () => {
+  it('takes the place of the name of the location', async () => {
+    const inside = `location /images/ { alias ${'%'}/; }`;
+    const exchange = new FakeExchange({ target: '/images/a.txt' });
+    await run(await location(inside.replace('%', root)), exchange);
+    expect(exchange.text).toBe('hello');
+  });
+
+  it('may be a file', async () => {
+    const exchange = new FakeExchange({ target: '/exact' });
+    await run(await location(`location = /exact { alias ${root}/a.txt; }`), exchange);
+    expect(exchange.text).toBe('hello');
+  });
+
+  it('cannot be left where it cuts a name in two', async () => {
+    const exchange = new FakeExchange({ target: '/i../real/secret.txt' });
+    expect(await run(await location(`location /i { alias ${root}/dir/; }`), exchange)).toBe(403);
+  });
+});
