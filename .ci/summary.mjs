@@ -1,0 +1,37 @@
+// Adds up the reports of vitest in a folder, with one failure for each stage that failed
+// without a failed test to show for it. Prints "N passed, N failed" as its last line.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const folder = process.argv[2];
+const stages = readFileSync(join(folder, 'failed-stages'), 'utf8').split('\n').filter(Boolean);
+let [passed, failed, skipped] = [0, 0, 0];
+
+for (const name of readdirSync(folder).filter((each) => each.endsWith('.json'))) {
+  const report = JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  // A file that could not be loaded has no tests to count: it counts as one.
+  const unloaded = report.testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+  ).length;
+  passed += report.numPassedTests;
+  failed += report.numFailedTests + unloaded;
+  skipped += report.numPendingTests + report.numTodoTests;
+  console.log(
+    `${name.replace('.json', '')}: ${report.numPassedTests} passed, ` +
+      `${report.numFailedTests + unloaded} failed, ${report.numPendingTests} skipped`,
+  );
+}
+// `native` is what the native tests print themselves, when they do.
+const native = join(folder, 'native.txt');
+if (existsSync(native)) {
+  const counts = [...readFileSync(native, 'utf8').matchAll(/^(\d+) passed, (\d+) failed$/gm)];
+  for (const [, good, bad] of counts) {
+    passed += Number(good);
+    failed += Number(bad);
+  }
+}
+if (stages.length > 0) console.log(`failed stages: ${stages.join('; ')}`);
+failed = Math.max(failed, stages.length);
+if (skipped > 0) console.log(`${skipped} skipped`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
