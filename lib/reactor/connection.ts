@@ -102,7 +102,9 @@ const ECANCELED = native.errno['ECANCELED'] as number;
 const EINPROGRESS = native.errno['EINPROGRESS'] as number;
 const ENOMEM = native.errno['ENOMEM'] as number;
 
-const { u8, layout } = host;
+const { u8, i32, layout } = host;
+/** Where this file puts the pairs of its own writes: behind everything that accept and the scanner use of the table. */
+const PAIRS = layout.table + (layout.tableCapacity - 4) * 4;
 const { window: WINDOW, windowSize: WINDOW_SIZE, scratch: SCRATCH, scratchSize: SCRATCH_SIZE } = layout;
 const arenaBytes = Buffer.from(u8.buffer, u8.byteOffset, u8.byteLength);
 
@@ -232,30 +234,34 @@ export class Connection implements Owner, TimerOwner, Closing {
    * @throws MillraceError ERR_WRITE_AFTER_END after end() or close(): a mistake of the caller.
    */
   writeArena(offset: number, length: number): boolean {
-    return this.writeArena2(offset, length, 0, 0);
+    return this.writeSegments(setPairs(offset, length, 0, 0), 1, length);
   }
 
   /** As {@link writeArena} for two ranges (a head and the beginning of its body) in one writev. */
   writeArena2(offset1: number, length1: number, offset2: number, length2: number): boolean {
+    return this.writeSegments(setPairs(offset1, length1, offset2, length2), 2, length1 + length2);
+  }
+
+  /**
+   * As {@link writeArena} for `count` (at most 64) ranges in one writev: Int32 pairs
+   * [offset, length] at byte offset `pairs` of the arena, `total` bytes in all.
+   */
+  writeSegments(pairs: number, count: number, total: number): boolean {
     if ((this.#state & UNWRITABLE) !== 0) return this.#refuseWrite();
+    let taken = 0;
     if (this.#queue === null && (this.#state & CONNECTING) === 0) {
-      const total = length1 + length2;
       if (total === 0) return true;
-      const taken = this.#transport.writev(this.#handle, offset1, length1, offset2, length2);
+      taken = this.#transport.writev(this.#handle, pairs, count);
       if (taken === total) return true;
-      if (taken > 0) {
-        const fromFirst = taken < length1 ? taken : length1;
-        offset1 += fromFirst;
-        length1 -= fromFirst;
-        offset2 += taken - fromFirst;
-        length2 -= taken - fromFirst;
-      } else if (taken < 0 && taken !== -EAGAIN) {
-        this.#failWrite(-taken);
-        return false;
+      if (taken < 0) {
+        if (taken !== -EAGAIN) {
+          this.#failWrite(-taken);
+          return false;
+        }
+        taken = 0;
       }
     }
-    const queue = (this.#queue ??= new WriteQueue());
-    return this.#queued(queue.append(offset1, length1) && queue.append(offset2, length2));
+    return this.#queueSegments(pairs, count, taken);
   }
 
   /**
@@ -267,13 +273,13 @@ export class Connection implements Owner, TimerOwner, Closing {
     if (typeof bytes === 'string') {
       if (bytes.length <= SCRATCH_SIZE) {
         arenaBytes.write(bytes, SCRATCH, bytes.length, 'latin1');
-        return this.writeArena2(SCRATCH, bytes.length, 0, 0);
+        return this.writeArena(SCRATCH, bytes.length);
       }
       bytes = Buffer.from(bytes, 'latin1');
     }
     if (bytes.length <= SCRATCH_SIZE) {
       u8.set(bytes, SCRATCH);
-      return this.writeArena2(SCRATCH, bytes.length, 0, 0);
+      return this.writeArena(SCRATCH, bytes.length);
     }
     return this.#writeLong(bytes);
   }
@@ -464,13 +470,8 @@ export class Connection implements Owner, TimerOwner, Closing {
     while (queue.bytes > 0) {
       const length1 = queue.rangeLength(0);
       const length2 = queue.rangeLength(1);
-      const taken = this.#transport.writev(
-        this.#handle,
-        queue.rangeOffset(0),
-        length1,
-        queue.rangeOffset(1),
-        length2,
-      );
+      const pairs = setPairs(queue.rangeOffset(0), length1, queue.rangeOffset(1), length2);
+      const taken = this.#transport.writev(this.#handle, pairs, length2 === 0 ? 1 : 2);
       if (taken < 0) {
         if (taken !== -EAGAIN) this.#failWrite(-taken);
         break;
@@ -496,7 +497,7 @@ export class Connection implements Owner, TimerOwner, Closing {
     while (this.#queue === null && (this.#state & CONNECTING) === 0 && from < bytes.length) {
       const length = Math.min(bytes.length - from, SCRATCH_SIZE);
       u8.set(bytes.subarray(from, from + length), SCRATCH);
-      const taken = this.#transport.writev(this.#handle, SCRATCH, length, 0, 0);
+      const taken = this.#transport.writev(this.#handle, setPairs(SCRATCH, length, 0, 0), 1);
       if (taken < 0 && taken !== -EAGAIN) {
         this.#failWrite(-taken);
         return false;
@@ -507,6 +508,20 @@ export class Connection implements Owner, TimerOwner, Closing {
     if (from === bytes.length) return true;
     const queue = (this.#queue ??= new WriteQueue());
     return this.#queued(queue.appendBytes(bytes, from));
+  }
+
+  /** Copies what the kernel did not take: everything but the first `taken` bytes of the ranges. */
+  #queueSegments(pairs: number, count: number, taken: number): boolean {
+    const queue = (this.#queue ??= new WriteQueue());
+    let skip = taken;
+    let complete = true;
+    for (let i = 0; i < count && complete; i++) {
+      const offset = i32[(pairs >> 2) + i * 2] as number;
+      const length = i32[(pairs >> 2) + i * 2 + 1] as number;
+      if (skip < length) complete = queue.append(offset + skip, length - skip);
+      skip = skip > length ? skip - length : 0;
+    }
+    return this.#queued(complete);
   }
 
   /** The result of a write that was queued. */
@@ -569,4 +584,14 @@ export class Connection implements Owner, TimerOwner, Closing {
     }
     return this.#endpoints;
   }
+}
+
+/** Two ranges as pairs; result: their byte offset. */
+function setPairs(offset1: number, length1: number, offset2: number, length2: number): number {
+  const at = PAIRS >> 2;
+  i32[at] = offset1;
+  i32[at + 1] = length1;
+  i32[at + 2] = offset2;
+  i32[at + 3] = length2;
+  return PAIRS;
 }

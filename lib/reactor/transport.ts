@@ -11,8 +11,11 @@ import { native } from '../native/index.js';
 export interface Transport {
   /** Reads up to `length` bytes into the arena. 0 is the end of the stream. */
   read(handle: number, offset: number, length: number): number;
-  /** Writes two arena ranges at once (the second may be empty). Result: bytes taken, possibly fewer. */
-  writev(handle: number, offset1: number, length1: number, offset2: number, length2: number): number;
+  /**
+   * Writes `count` (at most 64) ranges of the arena at once: Int32 pairs [offset, length]
+   * at byte offset `pairs`. Result: bytes taken, possibly fewer.
+   */
+  writev(handle: number, pairs: number, count: number): number;
   /** Tells the peer that nothing more will be written. */
   shutdown(handle: number): number;
   /** Bytes that are readable at once although the socket is drained. */
@@ -24,10 +27,8 @@ class PlainTransport implements Transport {
     return native.recv(handle, offset, length);
   }
 
-  writev(handle: number, offset1: number, length1: number, offset2: number, length2: number): number {
-    return length2 === 0
-      ? native.send(handle, offset1, length1)
-      : native.send2(handle, offset1, length1, offset2, length2);
+  writev(handle: number, pairs: number, count: number): number {
+    return native.sendv(handle, pairs, count);
   }
 
   shutdown(handle: number): number {
