@@ -69,7 +69,6 @@ export class ConfigError extends Error {
 
 /** A byte string as text for people. A text that holds characters beyond latin1 is no byte string and stays as it is. */
 export function decodeBytes(text: string): string {
-  // eslint-disable-next-line no-control-regex -- the range is what a byte string may hold
   if (!/^[\0-\xff]*$/.test(text)) return text;
   return Buffer.from(text, 'latin1').toString('utf8');
 }

@@ -31,11 +31,12 @@ export const systemResolver: ResolveName = async (host) => {
 const DEFAULT_PORT = 80;
 
 /** Thrown by {@link Upstreams.group} for a name that must be resolved first; see {@link Upstreams.settle}. */
-export class UnresolvedName {
+export class UnresolvedName extends Error {
   readonly host: string;
   readonly position: Position;
 
   constructor(host: string, position: Position) {
+    super(`"${host}" is not resolved yet`);
     this.host = host;
     this.position = position;
   }

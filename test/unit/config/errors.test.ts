@@ -148,7 +148,8 @@ const CASES: readonly (readonly [text: string, reason: string, hint?: string])[]
 ];
 
 describe('a bad configuration', () => {
-  it.each(CASES)('%s', async (marked, reason, hint = '') => {
+  it.each(CASES.map(([marked, reason, hint = '']) => ({ marked, reason, hint })))('$marked', async (row) => {
+    const { marked, reason, hint } = row;
     const { text, line, column } = mark(marked);
     const error = await failure(text);
     expect(error.reason).toBe(reason);

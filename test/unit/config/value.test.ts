@@ -127,18 +127,10 @@ describe('Registry', () => {
 });
 
 describe('BlockSettings', () => {
-  const plain = directive<number>({
-    name: 'plain',
-    contexts: ['http'],
-    args: 1,
-    parse: () => 0,
-    default: 7,
-    syntax: '',
-    defaultText: '7',
-    doc: '',
-  });
+  const common = { contexts: ['http'], args: 1, syntax: '', defaultText: '-', doc: '' } as const;
+  const plain = directive<number>({ ...common, name: 'plain', parse: () => 0, default: 7 });
   const merged = directive<readonly string[]>({
-    ...plain,
+    ...common,
     name: 'merged',
     parse: () => [],
     default: ['default'],
