@@ -76,13 +76,17 @@ let references = 0;
 let stage = STAGE_TASKS;
 let cursor = 0;
 let taskCount = 0;
+let eventCount = 0;
+let dueCount = 0;
 let closeCount = 0;
 let current: Owner | TimerOwner | undefined;
 
 host.setTurn(runTurn);
 
-function runTurn(eventCount: number, dueCount: number, resumed: boolean): number {
+function runTurn(events: number, due: number, resumed: boolean): number {
   if (!resumed) {
+    eventCount = events;
+    dueCount = due;
     inTurn = true;
     wakeAsked = false;
     checkpointAsked = false;
@@ -92,7 +96,7 @@ function runTurn(eventCount: number, dueCount: number, resumed: boolean): number
   }
   for (;;) {
     try {
-      return runStages(eventCount, dueCount);
+      return runStages();
     } catch (error) {
       const culprit = current;
       current = undefined;
@@ -102,7 +106,7 @@ function runTurn(eventCount: number, dueCount: number, resumed: boolean): number
   }
 }
 
-function runStages(eventCount: number, dueCount: number): number {
+function runStages(): number {
   if (stage === STAGE_TASKS) {
     while (cursor < taskCount) {
       cursor++;

@@ -1,15 +1,12 @@
 /** The raw connection: bytes both ways, ends, closing, deadlines, errors. */
 import { describe, expect, test } from 'vitest';
-import { Reactor } from '../../../lib/reactor/reactor.js';
-import { connectedPair, errno, expectNothingLeft, host, Recorder } from './support.js';
+import { connectedPair, errno, expectNothingLeft, host, Recorder, run } from './support.js';
 
 expectNothingLeft();
 
-const quiet = { onLeftOpen: () => undefined };
-
 describe('bytes', () => {
   test('go both ways; strings are latin1', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server, serverSide } = await connectedPair(reactor);
       client.write('caf\xe9');
       await serverSide.seen('data');
@@ -22,7 +19,7 @@ describe('bytes', () => {
     }));
 
   test('two arena ranges leave in one call', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, server, serverSide } = await connectedPair(reactor);
       const { scratch } = host.layout;
       host.u8.set(Buffer.from('headbody'), scratch);
@@ -34,7 +31,7 @@ describe('bytes', () => {
     }));
 
   test('written while connecting are sent when connected', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const serverSide = new Recorder();
       const listener = reactor.listenRaw({ address: '127.0.0.1', port: 0 }, () => serverSide);
       const client = reactor.connectRaw('127.0.0.1', listener.port, new Recorder());
@@ -44,10 +41,10 @@ describe('bytes', () => {
       await serverSide.seen('end');
       expect(serverSide.text).toBe('early');
       serverSide.events.length = 0;
-    }, quiet));
+    }));
 
   test.each([['127.0.0.1'], ['::1']])('addresses are known on %s', (address) =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, server } = await connectedPair(reactor, address);
       expect(client.remoteAddress).toBe(address);
       expect(client.remotePort).toBe(server.localPort);
@@ -61,7 +58,7 @@ describe('bytes', () => {
   );
 
   test('more than the window arrives in full', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, server, serverSide } = await connectedPair(reactor);
       const sent = Buffer.alloc(3_000_000);
       for (let i = 0; i < sent.length; i++) sent[i] = (i * 7) & 255;
@@ -75,7 +72,7 @@ describe('bytes', () => {
 
 describe('ends', () => {
   test('half-close: the other direction goes on, then the connection closes by itself', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server, serverSide } = await connectedPair(reactor);
       client.end();
       client.end();
@@ -93,7 +90,7 @@ describe('ends', () => {
     }));
 
   test('writing after end() is a mistake; after the close it is dropped', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, server } = await connectedPair(reactor);
       client.end();
       expect(() => client.write('x')).toThrow(expect.objectContaining({ code: 'ERR_WRITE_AFTER_END' }));
@@ -104,7 +101,7 @@ describe('ends', () => {
     }));
 
   test('a FIN that comes with data is seen although the read was short', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, serverSide, server } = await connectedPair(reactor);
       client.write('bye');
       client.end();
@@ -115,7 +112,7 @@ describe('ends', () => {
     }));
 
   test('onClose comes once, and never from inside a method', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server, serverSide } = await connectedPair(reactor);
       client.destroy();
       client.destroy(5);
@@ -131,7 +128,7 @@ describe('ends', () => {
     }));
 
   test('reset() reaches the peer as ECONNRESET', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, serverSide } = await connectedPair(reactor);
       client.reset();
       await serverSide.seen('close');
@@ -142,7 +139,7 @@ describe('ends', () => {
 
 describe('errors', () => {
   test('a refused connection is reported by onClose', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const listener = reactor.listenRaw({ address: '127.0.0.1', port: 0 }, () => new Recorder());
       const { port } = listener;
       listener.close();
@@ -156,7 +153,7 @@ describe('errors', () => {
     }));
 
   test('an address that is none fails in a later turn as well', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const clientSide = new Recorder();
       const client = reactor.connectRaw('no-such-address', 80, clientSide);
       expect(client.closed).toBe(true);
@@ -166,7 +163,7 @@ describe('errors', () => {
     }));
 
   test('a port in use throws a typed error at once', () =>
-    Reactor.run((reactor) => {
+    run((reactor) => {
       const { port, close } = reactor.listenRaw({ address: '127.0.0.1', port: 0 }, () => new Recorder());
       expect(close).toBeTypeOf('function');
       expect(() => reactor.listenRaw({ address: '127.0.0.1', port }, () => new Recorder())).toThrow(
@@ -178,10 +175,10 @@ describe('errors', () => {
           message: `listen EADDRINUSE: Address already in use 127.0.0.1:${port}`,
         }),
       );
-    }, quiet));
+    }));
 
   test('what the peer sent before it went away is read before a failed write closes', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server } = await connectedPair(reactor);
       server.write('sorry');
       server.close();
@@ -200,7 +197,7 @@ describe('errors', () => {
 
 describe('deadlines', () => {
   test('fire once, not early', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server } = await connectedPair(reactor);
       const start = reactor.nowMs;
       client.setDeadline(start + 30);
@@ -215,7 +212,7 @@ describe('deadlines', () => {
     }));
 
   test('move later by a store, earlier by a new place in the heap', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server, serverSide } = await connectedPair(reactor);
       const start = reactor.nowMs;
       client.setDeadline(start + 20);
@@ -233,7 +230,7 @@ describe('deadlines', () => {
     }));
 
   test('can be taken back, and end with the connection', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server, serverSide } = await connectedPair(reactor);
       client.setDeadline(reactor.nowMs + 15);
       client.clearDeadline();
@@ -247,7 +244,7 @@ describe('deadlines', () => {
     }));
 
   test('moved later by a callback of the very turn in which it is due', () =>
-    Reactor.run(async (reactor) => {
+    run(async (reactor) => {
       const { client, clientSide, server } = await connectedPair(reactor);
       server.write('x');
       client.setDeadline(reactor.nowMs + 5);

@@ -4,7 +4,7 @@ import { host } from '../../../lib/native/host.js';
 import { native } from '../../../lib/native/index.js';
 import type { Connection, ConnectionHandler } from '../../../lib/reactor/connection.js';
 import type { Listener } from '../../../lib/reactor/listener.js';
-import type { Reactor } from '../../../lib/reactor/reactor.js';
+import { Reactor } from '../../../lib/reactor/reactor.js';
 import { Deferred } from '../../../lib/util/deferred.js';
 
 /** Keeps everything it hears; promises for the things that tests wait for. */
@@ -101,6 +101,25 @@ export async function connectedPair(reactor: Reactor, address = '127.0.0.1'): Pr
   return { listener, client, clientSide, server, serverSide };
 }
 
+/** Reactor.run without the warning about connections that were just about to close. */
+export function run<T>(main: (reactor: Reactor) => T | Promise<T>): Promise<T> {
+  return Reactor.run(main, { onLeftOpen: () => undefined });
+}
+
+/** What reaches uncaughtException while `work` runs. */
+export async function collectUncaught(work: () => Promise<void>): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => errors.push(error));
+  try {
+    await work();
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of listeners) process.on('uncaughtException', listener);
+  }
+  return errors;
+}
 
 /** errno by name on this platform. */
 export function errno(name: string): number {
