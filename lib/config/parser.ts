@@ -113,10 +113,11 @@ class Parser {
       if (token.kind === 'word') {
         args.push({ text: token.text, quoted: token.quoted, position: token.position });
       } else if (token.kind === ';') {
-        if (name === 'include' && !first.quoted) nodes.push(...this.#include(args, position));
+        if (name === 'include') nodes.push(...this.#include(args, position));
         else nodes.push({ name, args, position });
         return;
       } else if (token.kind === '{') {
+        if (name === 'include') throw new ConfigError(`directive "${name}" is not terminated by ";"`, position);
         nodes.push({ name, args, position, block: this.#block(lexer, { name, position }) });
         return;
       } else if (token.kind === '}') {

@@ -49,6 +49,7 @@ describe('parseConfigText', () => {
     ['a {\n b;\n', 'unexpected end of file, expecting "}" in f:3:1; "a" at line 1 is not closed'],
     ['a\nb ', 'unexpected end of file, expecting ";" or "}" in f:2:3; "a" at line 1 is not terminated'],
     ['include;', 'invalid number of arguments in "include" directive in f:1:1'],
+    ['a { include x { } }', 'directive "include" is not terminated by ";" in f:1:5'],
     ['include a b;', 'invalid number of arguments in "include" directive in f:1:1'],
     [`${'a {'.repeat(65)}`, 'blocks nest too deeply, more than 64 in f:1:193'],
   ])('refuses %j', (text, message) => {

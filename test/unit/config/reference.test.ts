@@ -1,0 +1,29 @@
+// First, because it takes the engine out of the modules.
+import './helpers.js';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { NGINX_DIRECTIVES } from '../../../lib/config/nginx-directives.js';
+import { renderReference } from '../../../lib/config/reference.js';
+import { builtinModules } from '../../../lib/modules/index.js';
+
+const rows = builtinModules.flatMap((module) => module.directives);
+
+describe('docs/directives.md', () => {
+  it('says what the tables say: run scripts/docs-directives.mjs after a change', () => {
+    const page = new URL('../../../docs/directives.md', import.meta.url);
+    expect(readFileSync(page, 'utf8')).toBe(renderReference(builtinModules));
+  });
+
+  it('has a sentence for every directive and variable', () => {
+    const variables = builtinModules.flatMap((module) => module.variables ?? []);
+    for (const { name, doc } of [...rows, ...variables]) {
+      expect(doc, name).toMatch(/^\S.*\S$/);
+    }
+  });
+});
+
+describe('the tables', () => {
+  it("use nginx's names", () => {
+    expect(rows.map(({ name }) => name).filter((name) => !NGINX_DIRECTIVES.has(name))).toEqual([]);
+  });
+});
