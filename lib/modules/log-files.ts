@@ -6,8 +6,8 @@
  *   access log   writeLine  gathered; written in one go by a microtask, which runs when
  *                           the callback of the turn is left: at its end at the latest
  *
- * No line is lost: `flush` and `close` write what is pending, `reopen` does it before
- * it changes the file.
+ * No line is lost: `flush`, `close` and the exit of the process write what is pending,
+ * `reopen` does it before it changes the file.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
@@ -137,6 +137,7 @@ export class LogFiles {
     if (known !== undefined) return known;
     const file = new LogFile(full, this.#onFailure);
     this.#files.set(full, file);
+    flushAtExit(this);
     return file;
   }
 
@@ -154,12 +155,28 @@ export class LogFiles {
   close(): void {
     for (const file of this.#files.values()) file.close();
     this.#files.clear();
+    live.delete(this);
   }
 
   /** The open files, for changing their owner. */
   files(): Iterable<LogFile> {
     return this.#files.values();
   }
+}
+
+/** Those with an open file: `process.exit` leaves the turn without its microtasks. */
+const live = new Set<LogFiles>();
+let hooked = false;
+
+function flushAtExit(files: LogFiles): void {
+  live.add(files);
+  if (hooked) return;
+  hooked = true;
+  process.once('exit', flushLiveLogs);
+}
+
+function flushLiveLogs(): void {
+  for (const each of live) each.flush();
 }
 
 function openLog(path: string): number {

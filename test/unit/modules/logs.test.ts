@@ -195,3 +195,14 @@ describe('access_log', () => {
     expect(warnings).toEqual([expect.stringContaining('"gzip" of "access_log" has no effect')]);
   });
 });
+
+describe('the exit of the process', () => {
+  it('writes what is pending', () => {
+    const file = logs.open('a.log');
+    file.writeLine('one');
+    // What process.exit does, without ending the test.
+    const hook = process.listeners('exit').find(({ name }) => name === 'flushLiveLogs');
+    hook?.(0);
+    expect(read('a.log')).toBe('one\n');
+  });
+});
