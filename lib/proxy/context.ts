@@ -80,7 +80,6 @@ export class EngineContext {
   readonly #nowIndex = host.layout.now >> 3;
   readonly #wallIndex = host.layout.wallClock >> 3;
   readonly #free: ExchangeImpl[] = [];
-  readonly #pairs: number;
   readonly #serverDateFull: ArenaBytes;
   readonly #serverDateShort: ArenaBytes;
   readonly #statusLines: (ArenaBytes | undefined)[] = [];
@@ -95,10 +94,10 @@ export class EngineContext {
     const blank = ' '.repeat(DATE_LENGTH);
     this.#serverDateFull = this.constants.intern(`Server: ${PRODUCT}/${VERSION}\r\nDate: ${blank}\r\n`);
     this.#serverDateShort = this.constants.intern(`Server: ${PRODUCT}\r\nDate: ${blank}\r\n`);
-    this.#pairs = native.acquireBlock(4096);
-    if (this.#pairs < 0) throw new Error('the arena is exhausted: no room for the writer');
-    const { scratch, scratchSize } = host.layout;
-    this.writer = new SegmentWriter(this.u8, host.i32, this.#pairs, scratch, scratchSize);
+    const { scratch, scratchSize, table, tableCapacity } = host.layout;
+    // At the end of the table, which accept and the scanner fill from the beginning.
+    const pairs = table + (tableCapacity - 256) * 4;
+    this.writer = new SegmentWriter(this.u8, host.i32, pairs, scratch, scratchSize);
   }
 
   /** The turn's clock in ms. */
@@ -160,6 +159,5 @@ export class EngineContext {
   close(): void {
     this.blocks.drain();
     this.constants.release();
-    native.releaseBlock(this.#pairs, 4096);
   }
 }

@@ -7,6 +7,7 @@
  * exchange belongs to its Downstream from the first byte of a head until `finish`, and
  * is reused after that unless a module awaited it.
  */
+import { arenaMemory } from '../http/arena.js';
 import { RequestHead } from '../http/request-head.js';
 import type {
   ClientInfo,
@@ -32,7 +33,7 @@ const MAX_REDIRECTS = 10;
 
 export class ExchangeImpl implements Exchange {
   readonly context: EngineContext;
-  readonly head = new RequestHead();
+  readonly head = new RequestHead(arenaMemory);
   readonly fields = new ResponseFields();
   readonly body: RequestBody;
   readonly writer: ResponseWriter;
@@ -260,13 +261,16 @@ export class ExchangeImpl implements Exchange {
   }
 
   get uri(): string {
-    return (this.#uri ??= this.head.normalizedPath());
+    this.#uri ??= this.head.normalizedPath();
+    return this.#uri;
   }
 
   get args(): string {
     if (this.#args === undefined) {
       const { head } = this;
-      this.#args = head.argsStart < 0 ? '' : head.text(head.argsStart, head.argsEnd);
+      const args = head.argsStart < 0 ? '' : head.text(head.argsStart, head.argsEnd);
+      this.#args = args;
+      return args;
     }
     return this.#args;
   }

@@ -134,15 +134,7 @@ function findLocation(exchange: ExchangeImpl): void {
     const { base } = head;
     exchange.location = locations.find(context.u8, base + head.pathStart, base + head.pathEnd);
   } else {
-    let uri: string;
-    try {
-      ({ uri } = exchange);
-    } catch {
-      exchange.log('info', 'client sent an invalid URI');
-      exchange.finalize(400);
-      return;
-    }
-    const bytes = Buffer.from(uri, 'latin1');
+    const bytes = Buffer.from(exchange.uri, 'latin1');
     exchange.location = locations.find(bytes, 0, bytes.length);
   }
   checkBodySize(exchange, exchange.location);

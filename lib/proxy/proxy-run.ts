@@ -9,17 +9,15 @@
  * Backpressure: when the client's queue is above its high watermark the backend's
  * connection is paused, and the other way round for the request's body.
  */
-import { ChunkedDecoder } from '../http/chunked.js';
-import { ResponseHead } from '../http/response-head.js';
 import { errnoText } from '../errors/errno.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
-import { ByteStash } from './byte-stash.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { ReplayBuffer } from './replay-buffer.js';
 import type { BodySink } from './request-body.js';
 import { AttemptRecord, Attempts } from './attempts.js';
 import { openTunnel } from './tunnel.js';
+import { UpstreamResponse } from './upstream-response.js';
 import { UpstreamConnection } from './upstream-connection.js';
 import type { Peer } from './upstream-group.js';
 
@@ -30,17 +28,13 @@ const HEAD = 1;
 /** The body is being relayed. */
 const BODY = 2;
 
-/** A response head larger than this is "too big". */
-const MAX_HEAD_BYTES = 64 * 1024;
-
 /** Why an attempt failed; names of `proxy_next_upstream`. */
 type Failure = 'error' | 'timeout' | 'invalid_header';
 
 export class ProxyRun implements BodySink {
   readonly #exchange: ExchangeImpl;
   readonly #context: EngineContext;
-  readonly head = new ResponseHead();
-  readonly #chunks = new ChunkedDecoder();
+  readonly response: UpstreamResponse;
   readonly #replay: ReplayBuffer;
   readonly #attempts = new Attempts();
   readonly #tried: Peer[] = [];
@@ -53,22 +47,15 @@ export class ProxyRun implements BodySink {
   #freshOnly = false;
   #upgrading = false;
   #startedMs = 0;
-  /** Response body bytes still to come; -1 chunked, -2 until close. */
-  #remaining = 0;
-  /** Received part of a response head, between callbacks; or the whole head, kept for late variables. */
-  readonly #stash: ByteStash;
-  #stashAt = 0;
-  #stashLength = 0;
   #upstreamPaused = false;
   #clientPaused = false;
   #requestSent = false;
-  #responseBegun = false;
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
     this.#context = exchange.context;
     this.#replay = new ReplayBuffer(exchange.context);
-    this.#stash = new ByteStash(exchange.context.blocks, exchange.context.u8);
+    this.response = new UpstreamResponse(exchange, this);
   }
 
   /** Whether this exchange was proxied at all. */
@@ -83,7 +70,7 @@ export class ProxyRun implements BodySink {
 
   /** The response that goes to the client is a backend's. */
   get relaying(): boolean {
-    return this.#responseBegun;
+    return this.response.begun;
   }
 
   get plan(): ProxyPlan {
@@ -94,11 +81,9 @@ export class ProxyRun implements BodySink {
     return this.#attempts.list;
   }
 
-  /** A field of the backend's head. The head is in memory only until its callback returns: copied by `retain`. */
+  /** A field of the backend's head. */
   header(name: string): string | undefined {
-    if (!this.head.complete) return undefined;
-    const index = this.head.findByName(name.toLowerCase());
-    return index < 0 ? undefined : this.head.fieldText(index);
+    return this.response.header(name.toLowerCase());
   }
 
   /** For the error log. */
@@ -141,9 +126,7 @@ export class ProxyRun implements BodySink {
     if (this.#state !== IDLE) this.cancel();
     this.#attempts.clear();
     this.#replay.clear();
-    this.#stash.release();
-    this.#responseBegun = false;
-    this.head.clear();
+    this.response.clear();
   }
 
   // What the client's side reports
@@ -240,16 +223,8 @@ export class ProxyRun implements BodySink {
   }
 
   onEnd(): void {
-    if (this.#state === BODY) {
-      if (this.#remaining === -2) {
-        this.#bodyDone(false);
-        return;
-      }
-      this.#exchange.log('error', 'upstream prematurely closed connection while reading upstream');
-      this.#cut();
-      return;
-    }
-    this.#died(0);
+    if (this.#state === BODY) this.response.ended();
+    else this.#died(0);
   }
 
   onClose(errno: number): void {
@@ -271,23 +246,9 @@ export class ProxyRun implements BodySink {
   }
 
   onData(offset: number, length: number): void {
-    const up = this.#up;
-    if (up === null) return;
+    if (this.#up === null) return;
     this.#attempt.bytesReceived += length;
-    if (this.#state === BODY) {
-      this.#relay(up, offset, length);
-      return;
-    }
-    if (!this.#stash.used) {
-      this.#parse(up, offset, length);
-      return;
-    }
-    const joined = this.#stash.join(this.#stashAt, this.#stashLength, offset, length);
-    if (joined < 0) {
-      this.#tooBig();
-      return;
-    }
-    this.#parse(up, joined, this.#stashLength + length);
+    this.response.feed(offset, length);
   }
 
   // Attempts
@@ -310,6 +271,7 @@ export class ProxyRun implements BodySink {
     this.#peer = peer;
     this.#attempt = this.#attempts.begin(peer.config.name, context.nowMs);
     this.#state = HEAD;
+    this.response.begin(this.#plan);
     const idle = this.#freshOnly ? undefined : (group.takeIdle(peer) as UpstreamConnection | undefined);
     this.#reused = idle !== undefined;
     let up = idle;
@@ -414,7 +376,6 @@ export class ProxyRun implements BodySink {
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
     if (this.#peer !== null) this.#tried.push(this.#peer);
     this.#drop(true);
-    this.#stash.release();
     const wanted =
       failure === 'error'
         ? nextUpstream.error
@@ -448,130 +409,24 @@ export class ProxyRun implements BodySink {
     return methodOverride !== undefined || !head.hasBody || this.#replay.complete;
   }
 
-  // Response
+  // What the response reports
 
-  #parse(up: UpstreamConnection, offset: number, available: number): void {
-    const exchange = this.#exchange;
-    const { head } = this;
-    let at = offset;
-    let left = available;
-    for (;;) {
-      const result = head.parse(at, left, exchange.methodOverride ?? exchange.head.method);
-      if (result === 0) {
-        if (left > MAX_HEAD_BYTES || !this.#keep(at, left)) this.#tooBig();
-        return;
-      }
-      if (result < 0) {
-        exchange.log('error', `${head.errorReason} while reading response header from upstream`);
-        this.#fail('invalid_header', false);
-        return;
-      }
-      at += result;
-      left -= result;
-      if (head.status >= 200) break;
-      if (head.status === 101) {
-        this.#switchProtocols(up, at, left);
-        return;
-      }
-      if (head.status !== 100) exchange.writer.interim(head, this.#plan);
-      head.begin();
-      if (left === 0) {
-        this.#stash.release();
-        return;
-      }
-    }
-    this.#gotHead(up, at, left);
-  }
-
-  #gotHead(up: UpstreamConnection, offset: number, length: number): void {
-    const exchange = this.#exchange;
-    const { head } = this;
+  /** A final head is complete. True: it counts as a failure, and another peer is being tried. */
+  onHead(status: number): boolean {
     const { nextUpstream } = this.#plan.config;
     const attempt = this.#attempt;
     attempt.headerTimeMs = this.#context.nowMs - attempt.startedMs;
-    attempt.status = head.status;
-    if (nextUpstream.statuses.size > 0 && nextUpstream.statuses.has(head.status) && this.#tryNext()) return;
-    this.#responseBegun = true;
+    attempt.status = status;
+    if (nextUpstream.statuses.size > 0 && nextUpstream.statuses.has(status) && this.#tryNext()) return true;
     this.#state = BODY;
     this.#resumeClient();
-    this.#remaining = head.contentLength;
-    if (this.#remaining === -1) this.#chunks.reset();
-    // Everything that follows reads only the bytes behind the head; late variables read a copy of it.
-    const retained = exchange.location.logHandlers.length > 0;
-    if (retained) this.#keep(head.base, head.length);
-    const announced = head.contentLength === 0 ? head.announcedLength : head.contentLength;
-    const known = head.contentLength >= 0 ? announced : -1;
-    if (this.#remaining >= 0) {
-      const part = Math.min(length, this.#remaining);
-      this.#remaining -= part;
-      const last = this.#remaining === 0;
-      const below = exchange.writer.relayHead(head, this.#plan, known, offset, part, last);
-      if (last) {
-        this.#bodyDone(length === part);
-        return;
-      }
-      this.#afterRelay(up, below);
-    } else {
-      const below = exchange.writer.relayHead(head, this.#plan, -1, offset, 0, false);
-      if (length > 0) this.#relay(up, offset, length);
-      else this.#afterRelay(up, below);
-    }
-    if (!retained) this.#stash.release();
+    return false;
   }
 
-  #relay(up: UpstreamConnection, offset: number, length: number): void {
-    const { writer } = this.#exchange;
-    if (this.#remaining >= 0) {
-      const part = Math.min(length, this.#remaining);
-      this.#remaining -= part;
-      const last = this.#remaining === 0;
-      const below = writer.relayBody(offset, part, last);
-      if (last) this.#bodyDone(length === part);
-      else this.#afterRelay(up, below);
-    } else if (this.#remaining === -2) {
-      this.#afterRelay(up, writer.relayBody(offset, length, false));
-    } else {
-      this.#relayChunks(up, offset, length);
-    }
-  }
-
-  #relayChunks(up: UpstreamConnection, offset: number, length: number): void {
-    const { writer } = this.#exchange;
-    const chunks = this.#chunks;
-    const { u8 } = this.#context;
-    const end = offset + length;
-    let at = offset;
-    let below = true;
-    while (at < end) {
-      const next = chunks.next(u8, at, end);
-      if (next < 0) {
-        this.#exchange.log('error', 'upstream sent invalid chunked response while reading upstream');
-        this.#cut();
-        return;
-      }
-      const size = chunks.dataEnd - chunks.dataStart;
-      if (size > 0) below = writer.relayBody(chunks.dataStart, size, false) && below;
-      at = next;
-      if (chunks.done) {
-        if (chunks.trailerLength > 0) this.#relayTrailers();
-        else writer.relayBody(0, 0, true);
-        this.#bodyDone(at === end);
-        return;
-      }
-    }
-    this.#afterRelay(up, below);
-  }
-
-  #relayTrailers(): void {
-    const { writer } = this.#exchange;
-    const text = this.#chunks.trailerText();
-    const { scratch } = this.#context;
-    for (let i = 0; i < text.length; i++) this.#context.u8[scratch + i] = text.charCodeAt(i);
-    writer.relayTrailers(scratch, text.length);
-  }
-
-  #afterRelay(up: UpstreamConnection, below: boolean): void {
-    if (this.#up !== up) return;
+  /** A piece of the body was passed on; `below`: the client takes more. */
+  onRelayed(below: boolean): void {
+    const up = this.#up;
+    if (up === null) return;
     if (!below && !this.#upstreamPaused) {
       this.#upstreamPaused = true;
       up.connection.pause();
@@ -581,15 +436,12 @@ export class ProxyRun implements BodySink {
     }
   }
 
-  /** The response is complete. `exact`: nothing came behind it. */
-  #bodyDone(exact: boolean): void {
+  /** The response is complete. `reusable`: the connection stands at the beginning of another one. */
+  onBodyDone(reusable: boolean): void {
     const exchange = this.#exchange;
     const attempt = this.#attempt;
     attempt.responseTimeMs = this.#context.nowMs - attempt.startedMs;
     const up = this.#up;
-    const keep =
-      exact && this.head.keepAlive && this.#remaining >= -1 && this.#requestSent && !exchange.body.reading;
-    if (this.#remaining === -2) exchange.writer.relayBody(0, 0, true);
     this.#state = IDLE;
     this.#up = null;
     this.#releasePeer(false);
@@ -597,16 +449,46 @@ export class ProxyRun implements BodySink {
       up.run = null;
       if (this.#upstreamPaused) up.connection.resume();
       this.#upstreamPaused = false;
-      if (keep && up.connection.queuedBytes === 0) up.park();
+      if (reusable && this.#requestSent && up.connection.queuedBytes === 0) up.park();
       else up.discard();
     }
     this.#resumeClient();
-    // A final answer before the upload ended (RFC 9112 section 9.5): the rest is not wanted.
-    if (exchange.body.left && exchange.body.reading) exchange.writer.forceClose();
     exchange.finish();
   }
 
-  /** The response broke off after its head was sent. */
+  /** The head cannot be used. */
+  onBadHead(reason: string): void {
+    this.#exchange.log('error', `${reason} while reading response header from upstream`);
+    this.#fail('invalid_header', false);
+  }
+
+  /** The body cannot be used, or broke off: the client must see that. */
+  onBadBody(reason: string): void {
+    this.#exchange.log('error', `${reason} while reading upstream`);
+    this.#cut();
+  }
+
+  /** 101: the connection becomes a tunnel. `length` bytes at `offset` came behind the head. */
+  onSwitch(offset: number, length: number): void {
+    const exchange = this.#exchange;
+    const up = this.#up;
+    if (up === null) return;
+    if (!this.#upgrading || exchange.body.left) {
+      this.onBadHead('upstream switched protocols unasked');
+      return;
+    }
+    this.#state = IDLE;
+    this.#attempt.status = 101;
+    this.#attempt.headerTimeMs = this.#context.nowMs - this.#attempt.startedMs;
+    this.#up = null;
+    up.run = null;
+    const peer = this.#peer;
+    this.#peer = null;
+    openTunnel(exchange, up, this.response.head, this.#plan, offset, length, () => {
+      if (peer !== null) this.#plan.config.group.release(peer, false, this.#context.nowMs);
+    });
+  }
+
   #cut(): void {
     this.#state = IDLE;
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
@@ -625,31 +507,8 @@ export class ProxyRun implements BodySink {
     if (this.#peer !== null) this.#tried.push(this.#peer);
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
     this.#drop(true);
-    this.#stash.release();
-    this.head.begin();
     this.#connect();
     return true;
-  }
-
-  #switchProtocols(up: UpstreamConnection, offset: number, length: number): void {
-    const exchange = this.#exchange;
-    if (!this.#upgrading || exchange.body.left) {
-      exchange.log('error', 'upstream switched protocols unasked while reading response header from upstream');
-      this.#fail('invalid_header', false);
-      return;
-    }
-    this.#responseBegun = true;
-    this.#state = IDLE;
-    this.#attempt.status = 101;
-    this.#attempt.headerTimeMs = this.#context.nowMs - this.#attempt.startedMs;
-    this.#up = null;
-    up.run = null;
-    const peer = this.#peer;
-    this.#peer = null;
-    openTunnel(exchange, up, this.head, this.#plan, offset, length, () => {
-      if (peer !== null) this.#plan.config.group.release(peer, false, this.#context.nowMs);
-    });
-    this.#stash.release();
   }
 
   // Keeping and dropping
@@ -667,20 +526,5 @@ export class ProxyRun implements BodySink {
     if (peer === null) return;
     this.#peer = null;
     this.#plan.config.group.release(peer, failed, this.#context.nowMs);
-  }
-
-  #tooBig(): void {
-    this.#exchange.log('error', 'upstream sent too big header while reading response header from upstream');
-    this.#fail('invalid_header', false);
-  }
-
-  /** Copies a (part of a) head out of the receive window; false when the arena is exhausted. */
-  #keep(offset: number, length: number): boolean {
-    const kept = this.#stash.keep(offset, length);
-    if (kept < 0) return false;
-    this.#stashAt = kept;
-    this.#stashLength = length;
-    this.head.base = kept;
-    return true;
   }
 }

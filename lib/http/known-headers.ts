@@ -1,0 +1,180 @@
+/**
+ * Small numbers for the names of common fields, so that the hot path compares integers.
+ *
+ * A name is looked up by its length and its first and last letters; what is found is
+ * then compared byte by byte.
+ */
+
+/** Id of a name that is not in the table. */
+export const UNKNOWN = 0;
+export const HOST = 1;
+export const CONNECTION = 2;
+export const CONTENT_LENGTH = 3;
+export const TRANSFER_ENCODING = 4;
+export const EXPECT = 5;
+export const UPGRADE = 6;
+export const TE = 7;
+export const KEEP_ALIVE = 8;
+export const PROXY_CONNECTION = 9;
+/** Ids up to this one are looked at by the parsers. */
+export const LAST_SPECIAL = 9;
+export const TRAILER = 10;
+
+/** Names in the order of their ids; lower case. */
+const NAMES: readonly string[] = [
+  '',
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'expect',
+  'upgrade',
+  'te',
+  'keep-alive',
+  'proxy-connection',
+  'trailer',
+  'accept',
+  'accept-charset',
+  'accept-encoding',
+  'accept-language',
+  'accept-ranges',
+  'access-control-allow-headers',
+  'access-control-allow-methods',
+  'access-control-allow-origin',
+  'age',
+  'allow',
+  'alt-svc',
+  'authorization',
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-range',
+  'content-security-policy',
+  'content-type',
+  'cookie',
+  'date',
+  'dnt',
+  'etag',
+  'expires',
+  'forwarded',
+  'http2-settings',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'last-modified',
+  'link',
+  'location',
+  'origin',
+  'pragma',
+  'priority',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'range',
+  'referer',
+  'referrer-policy',
+  'refresh',
+  'retry-after',
+  'sec-ch-ua',
+  'sec-ch-ua-mobile',
+  'sec-ch-ua-platform',
+  'sec-fetch-dest',
+  'sec-fetch-mode',
+  'sec-fetch-site',
+  'sec-fetch-user',
+  'sec-websocket-accept',
+  'sec-websocket-extensions',
+  'sec-websocket-key',
+  'sec-websocket-protocol',
+  'sec-websocket-version',
+  'server',
+  'set-cookie',
+  'status',
+  'strict-transport-security',
+  'upgrade-insecure-requests',
+  'user-agent',
+  'vary',
+  'via',
+  'warning',
+  'www-authenticate',
+  'x-accel-buffering',
+  'x-accel-charset',
+  'x-accel-expires',
+  'x-accel-limit-rate',
+  'x-accel-redirect',
+  'x-content-type-options',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-frame-options',
+  'x-pad',
+  'x-powered-by',
+  'x-real-ip',
+  'x-request-id',
+  'x-requested-with',
+];
+
+/** One more than the largest id: the size of a table by id. */
+export const KNOWN_HEADER_COUNT = NAMES.length;
+
+const SLOTS = 512;
+const LENGTHS = Uint8Array.from(NAMES, (name) => name.length);
+/** All names, one behind the other. */
+const BYTES = Uint8Array.from(NAMES.join(''), (char) => char.charCodeAt(0));
+const STARTS = new Uint16Array(NAMES.length);
+/** Slot → first id; {@link NEXT} → further ids of the same slot. 0 ends the chain. */
+const FIRST = new Uint8Array(SLOTS);
+const NEXT = new Uint8Array(NAMES.length);
+const IDS = new Map<string, number>();
+
+function slotOf(length: number, first: number, last: number): number {
+  return (length * 19 + (first | 0x20) * 3 + (last | 0x20) * 37) & (SLOTS - 1);
+}
+
+let position = 0;
+NAMES.forEach((name, id) => {
+  STARTS[id] = position;
+  position += name.length;
+  if (id === UNKNOWN) return;
+  IDS.set(name, id);
+  const slot = slotOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1));
+  NEXT[id] = FIRST[slot] as number;
+  FIRST[slot] = id;
+});
+
+/** Id of a lower-cased name, or {@link UNKNOWN}. */
+export function knownHeaderId(lowerName: string): number {
+  return IDS.get(lowerName) ?? UNKNOWN;
+}
+
+/** The lower-cased name of an id; "" for {@link UNKNOWN}. */
+export function knownHeaderName(id: number): string {
+  return NAMES[id] ?? '';
+}
+
+/**
+ * Id of the name at [start, end) of `u8`, in any case; {@link UNKNOWN} when there is
+ * none. The bytes must hold no control bytes, which folding to lower case could turn
+ * into letters. A name with an id is a valid token.
+ */
+export function identifyHeader(u8: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (length <= 0) return UNKNOWN;
+  let id = FIRST[slotOf(length, u8[start] as number, u8[end - 1] as number)] as number;
+  while (id !== UNKNOWN) {
+    if (LENGTHS[id] === length && sameName(u8, start, STARTS[id] as number, length)) return id;
+    id = NEXT[id] as number;
+  }
+  return UNKNOWN;
+}
+
+function sameName(u8: Uint8Array, start: number, at: number, length: number): boolean {
+  for (let i = 0; i < length; i++) {
+    if (((u8[start + i] as number) | 0x20) !== BYTES[at + i]) return false;
+  }
+  return true;
+}

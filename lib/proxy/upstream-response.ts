@@ -1,0 +1,219 @@
+/**
+ * Reads one backend's response: heads (interim ones too), then the body by its
+ * framing, and passes both on to the exchange's writer. What to do when it fails is
+ * the run's decision.
+ */
+import { arenaMemory } from '../http/arena.js';
+import { ChunkedDecoder } from '../http/chunked.js';
+import { ResponseHead } from '../http/response-head.js';
+import { ByteStash } from './byte-stash.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { ProxyPlan } from './proxy-plan.js';
+
+/** A response head larger than this is "too big". */
+const MAX_HEAD_BYTES = 64 * 1024;
+/** `contentLength` of a body framed by chunks, and of one that ends with the connection. */
+const CHUNKED = -1;
+const UNTIL_CLOSE = -2;
+
+/** Who decides about the attempt. */
+export interface ResponseOwner {
+  onHead(status: number): boolean;
+  onRelayed(below: boolean): void;
+  onBodyDone(reusable: boolean): void;
+  onBadHead(reason: string): void;
+  onBadBody(reason: string): void;
+  onSwitch(offset: number, length: number): void;
+}
+
+export class UpstreamResponse {
+  readonly head = new ResponseHead(arenaMemory);
+  readonly #exchange: ExchangeImpl;
+  readonly #owner: ResponseOwner;
+  readonly #chunks = new ChunkedDecoder();
+  /** A part of a head between callbacks; or the whole head, kept for late variables. */
+  readonly #stash: ByteStash;
+  #stashAt = 0;
+  #stashLength = 0;
+  #plan!: ProxyPlan;
+  /** Body bytes still to come, or CHUNKED, or UNTIL_CLOSE. */
+  #remaining = 0;
+  /** A final head was passed on. */
+  begun = false;
+
+  constructor(exchange: ExchangeImpl, owner: ResponseOwner) {
+    this.#exchange = exchange;
+    this.#owner = owner;
+    this.#stash = new ByteStash(exchange.context.blocks, exchange.context.u8);
+  }
+
+  /** A new attempt. */
+  begin(plan: ProxyPlan): void {
+    this.#plan = plan;
+    this.#stash.release();
+    this.begun = false;
+    this.head.begin();
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#stash.release();
+    this.begun = false;
+    this.head.begin();
+  }
+
+  /** A field of the final head; `name` in lower case. */
+  header(name: string): string | undefined {
+    if (!this.head.complete) return undefined;
+    const index = this.head.findByName(name);
+    return index < 0 ? undefined : this.head.fieldText(index);
+  }
+
+  /** Bytes from the backend. */
+  feed(offset: number, length: number): void {
+    if (this.begun) {
+      this.#relay(offset, length);
+    } else if (!this.#stash.used) {
+      this.#parse(offset, length);
+    } else {
+      const joined = this.#stash.join(this.#stashAt, this.#stashLength, offset, length);
+      if (joined < 0) this.#owner.onBadHead('upstream sent too big header');
+      else this.#parse(joined, this.#stashLength + length);
+    }
+  }
+
+  /** The backend sent FIN in the middle of a body, or at its end. */
+  ended(): void {
+    if (this.#remaining !== UNTIL_CLOSE) {
+      this.#owner.onBadBody('upstream prematurely closed connection');
+      return;
+    }
+    this.#exchange.writer.relayBody(0, 0, true);
+    this.#owner.onBodyDone(false);
+  }
+
+  #parse(offset: number, available: number): void {
+    const { head } = this;
+    const exchange = this.#exchange;
+    let at = offset;
+    let left = available;
+    for (;;) {
+      const result = head.parse(at, left, exchange.method);
+      if (result === 0) {
+        if (left > MAX_HEAD_BYTES || !this.#keep(at, left)) {
+          this.#owner.onBadHead('upstream sent too big header');
+        }
+        return;
+      }
+      if (result < 0) {
+        this.#owner.onBadHead(head.errorReason);
+        return;
+      }
+      at += result;
+      left -= result;
+      if (head.status >= 200) break;
+      if (head.status === 101) {
+        this.#owner.onSwitch(at, left);
+        this.#stash.release();
+        return;
+      }
+      // 100 answers our own Expect, which we never send; nginx and we drop it.
+      if (head.status !== 100) exchange.writer.interim(head, this.#plan);
+      head.begin();
+      if (left === 0) {
+        this.#stash.release();
+        return;
+      }
+    }
+    if (!this.#owner.onHead(head.status)) this.#gotHead(at, left);
+  }
+
+  #gotHead(offset: number, length: number): void {
+    const exchange = this.#exchange;
+    const { head } = this;
+    this.begun = true;
+    this.#remaining = head.contentLength;
+    if (this.#remaining === CHUNKED) this.#chunks.reset();
+    // Log handlers may ask for fields when the window holds other bytes.
+    const retained = exchange.location.logHandlers.length > 0;
+    if (retained && !this.#keep(head.base, head.length)) head.begin();
+    if (this.#remaining >= 0) {
+      const part = Math.min(length, this.#remaining);
+      this.#remaining -= part;
+      const last = this.#remaining === 0;
+      const announced = head.contentLength === 0 ? head.announcedLength : head.contentLength;
+      const below = exchange.writer.relayHead(head, this.#plan, announced, offset, part, last);
+      if (last) {
+        this.#owner.onBodyDone(head.keepAlive && length === part);
+        return;
+      }
+      this.#owner.onRelayed(below);
+    } else {
+      const below = exchange.writer.relayHead(head, this.#plan, -1, offset, 0, false);
+      if (length > 0) this.#relay(offset, length);
+      else this.#owner.onRelayed(below);
+    }
+    if (!retained) this.#stash.release();
+  }
+
+  #relay(offset: number, length: number): void {
+    const { writer } = this.#exchange;
+    if (this.#remaining >= 0) {
+      const part = Math.min(length, this.#remaining);
+      this.#remaining -= part;
+      const last = this.#remaining === 0;
+      const below = writer.relayBody(offset, part, last);
+      if (last) this.#owner.onBodyDone(this.head.keepAlive && length === part);
+      else this.#owner.onRelayed(below);
+    } else if (this.#remaining === UNTIL_CLOSE) {
+      this.#owner.onRelayed(writer.relayBody(offset, length, false));
+    } else {
+      this.#relayChunks(offset, length);
+    }
+  }
+
+  #relayChunks(offset: number, length: number): void {
+    const { writer, context } = this.#exchange;
+    const chunks = this.#chunks;
+    const end = offset + length;
+    let at = offset;
+    let below = true;
+    while (at < end) {
+      const next = chunks.next(context.u8, at, end);
+      if (next < 0) {
+        this.#owner.onBadBody('upstream sent invalid chunked response');
+        return;
+      }
+      const size = chunks.dataEnd - chunks.dataStart;
+      if (size > 0) below = writer.relayBody(chunks.dataStart, size, false);
+      at = next;
+      if (chunks.done) {
+        this.#relayTrailers();
+        this.#owner.onBodyDone(this.head.keepAlive && at === end);
+        return;
+      }
+    }
+    this.#owner.onRelayed(below);
+  }
+
+  #relayTrailers(): void {
+    const { writer, context } = this.#exchange;
+    const text = this.#chunks.trailerText();
+    if (text === '') {
+      writer.relayBody(0, 0, true);
+      return;
+    }
+    for (let i = 0; i < text.length; i++) context.u8[context.scratch + i] = text.charCodeAt(i);
+    writer.relayTrailers(context.scratch, text.length);
+  }
+
+  /** Copies a (part of a) head out of the receive window; false when the arena is exhausted. */
+  #keep(offset: number, length: number): boolean {
+    const kept = this.#stash.keep(offset, length);
+    if (kept < 0) return false;
+    this.#stashAt = kept;
+    this.#stashLength = length;
+    this.head.base = kept;
+    return true;
+  }
+}
