@@ -1,0 +1,178 @@
+/**
+ * The head of a response: status line, fields, and how its body is framed (RFC 9112
+ * section 6.3). Strict: what is framed badly is an error, never a guess.
+ *
+ * One object serves many responses: `begin`, then `parse` until it returns something
+ * other than 0.
+ */
+import { CONTENT_LENGTH, LAST_SPECIAL, TRANSFER_ENCODING } from './known-headers.js';
+import { FIELD_IGNORED, MessageHead } from './message-head.js';
+import { LINE_BAD, LINE_CRLF, LINE_ENTRIES } from './scan.js';
+
+/** Result of `parse` for a head that is bad. */
+export const BAD_RESPONSE = -502;
+
+const SP = 0x20;
+/** "HTTP/1." */
+const HTTP1 = Uint8Array.from('HTTP/1.', (char) => char.charCodeAt(0));
+
+export class ResponseHead extends MessageHead {
+  status = 0;
+  /** Begin of the three digits. */
+  statusStart = 0;
+  /** The reason phrase as received; empty when there is none. */
+  reasonStart = 0;
+  reasonEnd = 0;
+  /**
+   * Content-Length as sent, -1 without one: also of an answer that has no body (HEAD,
+   * 304). `contentLength` says what follows: bytes, -1 chunked, -2 until close.
+   */
+  announcedLength = -1;
+  #maxHeadBytes = 65536;
+  #maxFields = 1000;
+  #inFields = false;
+
+  /** Forgets the last response. Called before the first `parse` of every head, interim ones too. */
+  begin(maxHeadBytes = 65536, maxFields = 1000): void {
+    this.clear();
+    this.status = 0;
+    this.statusStart = 0;
+    this.reasonStart = 0;
+    this.reasonEnd = 0;
+    this.announcedLength = -1;
+    this.underscores = true;
+    this.ignoreInvalid = false;
+    this.#maxHeadBytes = maxHeadBytes;
+    this.#maxFields = maxFields;
+    this.#inFields = false;
+  }
+
+  /**
+   * Reads on; as `RequestHead.parse`. `requestMethod` decides whether a body follows.
+   * Result: > 0 the length of the head, 0 more bytes are needed, {@link BAD_RESPONSE}
+   * with the reason in `errorReason`.
+   */
+  parse(base: number, available: number, requestMethod: string): number {
+    this.base = base;
+    if (this.seen > this.position && !this.lineArrived(available)) return this.#incomplete(available);
+    const { i32, scanLines, tableOffset, tableLines } = this.memory;
+    for (;;) {
+      const count = scanLines(base, available, this.position, tableOffset, tableLines);
+      let entry = tableOffset >> 2;
+      for (let i = 0; i < count; i++) {
+        const lf = i32[entry] as number;
+        const flags = i32[entry + 2] as number;
+        const start = this.position;
+        const end = (flags & LINE_CRLF) !== 0 ? lf - 1 : lf;
+        if (lf >= this.#maxHeadBytes) return this.#tooLarge();
+        this.position = lf + 1;
+        if (this.#inFields) {
+          if (end === start) return this.#finish(lf + 1, requestMethod);
+          if (!this.#field(start, i32[entry + 1] as number, end, lf + 1, flags)) return BAD_RESPONSE;
+        } else {
+          this.#inFields = true;
+          if ((flags & LINE_BAD) !== 0 || !this.#statusLine(start, end)) {
+            return this.#fail('upstream sent no valid HTTP/1.0 header');
+          }
+        }
+        entry += LINE_ENTRIES;
+      }
+      if (count < tableLines) return this.#incomplete(available);
+    }
+  }
+
+  #incomplete(available: number): number {
+    this.seen = available;
+    return available >= this.#maxHeadBytes ? this.#tooLarge() : 0;
+  }
+
+  #tooLarge(): number {
+    return this.#fail('upstream sent too big header');
+  }
+
+  #fail(reason: string): number {
+    this.errorReason = reason;
+    this.keepAlive = false;
+    return BAD_RESPONSE;
+  }
+
+  /** "HTTP/1.1 200 OK"; the reason and the space before it may be missing. */
+  #statusLine(start: number, end: number): boolean {
+    const { u8, base } = this;
+    const stop = base + end;
+    let at = base + start;
+    for (let i = 0; i < HTTP1.length; i++) if (u8[at + i] !== HTTP1[i]) return false;
+    at += HTTP1.length;
+    const minor = (u8[at] as number) - 0x30;
+    if (minor < 0 || minor > 9 || u8[at + 1] !== SP) return false;
+    this.version = minor === 0 ? 10 : 11;
+    for (at++; at < stop && u8[at] === SP; at++);
+    if (at + 3 > stop) return false;
+    this.statusStart = at - base;
+    let status = 0;
+    for (const digits = at + 3; at < digits; at++) {
+      const digit = (u8[at] as number) - 0x30;
+      if (digit < 0 || digit > 9) return false;
+      status = status * 10 + digit;
+    }
+    if (status < 100 || (at < stop && u8[at] !== SP)) return false;
+    this.status = status;
+    this.reasonStart = Math.min(at + 1, stop) - base;
+    this.reasonEnd = end;
+    return true;
+  }
+
+  #field(start: number, colon: number, end: number, next: number, flags: number): boolean {
+    const id = this.addField(start, colon, end, next, flags);
+    if (id === FIELD_IGNORED) return true;
+    if (id < 0) {
+      this.errorReason = 'upstream sent invalid header';
+      return false;
+    }
+    if (this.fieldCount > this.#maxFields) {
+      this.errorReason = 'upstream sent too many header lines';
+      return false;
+    }
+    if (id === 0 || id > LAST_SPECIAL) return true;
+    const index = this.fieldCount - 1;
+    if (id === CONTENT_LENGTH) {
+      if (this.lengthField >= 0) {
+        this.errorReason = 'upstream sent duplicate header line: "Content-Length"';
+        return false;
+      }
+      this.lengthField = index;
+    } else if (id === TRANSFER_ENCODING) {
+      if (this.codingField >= 0) {
+        this.errorReason = 'upstream sent duplicate header line: "Transfer-Encoding"';
+        return false;
+      }
+      this.codingField = index;
+    }
+    return true;
+  }
+
+  #finish(length: number, requestMethod: string): number {
+    const { status } = this;
+    if (this.codingField >= 0) {
+      if (this.version === 10)
+        return this.#fail('upstream sent HTTP/1.0 response with "Transfer-Encoding" header');
+      if (this.lengthField >= 0) {
+        return this.#fail('upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time');
+      }
+      if (!this.isChunked()) return this.#fail('upstream sent unknown "Transfer-Encoding"');
+    } else if (this.lengthField >= 0) {
+      this.announcedLength = this.announced();
+      if (this.announcedLength < 0) return this.#fail('upstream sent invalid "Content-Length" header');
+    }
+    if (!this.applyConnection()) return this.#fail('upstream sent too many connection options');
+    this.keepAlive = !this.saysClose && (this.version === 11 || this.saysKeepAlive);
+    if (requestMethod === 'HEAD' || status < 200 || status === 204 || status === 304) this.contentLength = 0;
+    else if (this.codingField >= 0) this.contentLength = -1;
+    else if (this.lengthField >= 0) this.contentLength = this.announcedLength;
+    else this.contentLength = -2;
+    if (this.contentLength === -2) this.keepAlive = false;
+    this.length = length;
+    this.complete = true;
+    return length;
+  }
+}
