@@ -1,7 +1,7 @@
 /** Listening for the stream API: see `Reactor.listen`. */
+import { isIP } from 'node:net';
 import { native } from '../native/index.js';
 import { MillraceError } from '../errors/millrace-error.js';
-import { isIP } from 'node:net';
 import { onAbort, throwIfAborted } from '../util/abort.js';
 import type { CancellableScope } from './cancellable-scope.js';
 import { requestCheckpoint } from './dispatch.js';
@@ -37,6 +37,9 @@ export interface ListenOptions {
  * nothing follows.
  */
 export type ConnectionListener = (connection: StreamConnection) => void | Promise<void>;
+
+/** What waits gets one of these when its reactor closes. */
+const CLOSED_CODES: ReadonlySet<string> = new Set(['ERR_REACTOR_CLOSED', 'ERR_CLOSED', 'ECANCELED']);
 
 /** Throws MillraceError at once: EADDRINUSE, EACCES, EADDRNOTAVAIL, ERR_INVALID_ADDRESS. */
 export function listen(
@@ -119,8 +122,9 @@ function serve(
     .catch((error: unknown) => native.reportException(error));
 }
 
-/** Whether the function failed only because this connection was closed under it. */
+/** Whether the function failed only because this connection, or the whole reactor, was closed under it. */
 function isCloseReason(connection: StreamConnection, error: unknown): boolean {
-  if (!connection.isClosed || !(error instanceof MillraceError)) return false;
-  return error === connection.error || error.code === 'ERR_CLOSED';
+  if (!(error instanceof MillraceError)) return false;
+  if (connection.raw.scope.closed) return CLOSED_CODES.has(error.code);
+  return connection.isClosed && (error === connection.error || error.code === 'ERR_CLOSED');
 }
