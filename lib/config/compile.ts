@@ -9,7 +9,7 @@ import { builtinModules } from '../modules/index.js';
 import type { LogFiles } from '../modules/log-files.js';
 import * as mainRows from '../modules/main.js';
 import type { ErrorLog, RuntimeConfig } from '../proxy/runtime.js';
-import { ConfigError } from './config-error.js';
+import { ConfigError, encodeBytes } from './config-error.js';
 import { groupListens, type CompiledServer } from './listens.js';
 import { createParseContext, warningLine } from './parse-context.js';
 import { Registry } from './registry.js';
@@ -155,7 +155,8 @@ function opening<T>(open: () => T, position: Position | undefined): T {
   try {
     return open();
   } catch (error) {
-    if (error instanceof Error && 'code' in error) throw new ConfigError(error.message, position);
+    if (error instanceof Error && 'code' in error)
+      throw new ConfigError(encodeBytes(error.message), position);
     throw error;
   }
 }

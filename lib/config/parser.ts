@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { errnoText } from '../errors/errno.js';
 import type { Argument, DirectiveNode, Position } from '../module-api/index.js';
-import { ConfigError, decodeBytes } from './config-error.js';
+import { ConfigError, decodeBytes, encodeBytes } from './config-error.js';
 import { expandPattern, isPattern } from './glob.js';
 import { Lexer, type Token } from './lexer.js';
 
@@ -117,7 +117,8 @@ class Parser {
         else nodes.push({ name, args, position });
         return;
       } else if (token.kind === '{') {
-        if (name === 'include') throw new ConfigError(`directive "${name}" is not terminated by ";"`, position);
+        if (name === 'include')
+          throw new ConfigError(`directive "${name}" is not terminated by ";"`, position);
         nodes.push({ name, args, position, block: this.#block(lexer, { name, position }) });
         return;
       } else if (token.kind === '}') {
@@ -160,7 +161,7 @@ class Parser {
     try {
       return this.#readFile(path);
     } catch (error) {
-      throw new ConfigError(`open() "${path}" failed (${describeFailure(error)})`, from);
+      throw new ConfigError(`open() "${encodeBytes(path)}" failed (${describeFailure(error)})`, from);
     }
   }
 }

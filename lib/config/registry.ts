@@ -167,7 +167,11 @@ export class Registry {
   #unknown(node: DirectiveNode, context: Context): ConfigError {
     if (node.name === 'include') {
       // The parser has replaced those of files.
-      return new ConfigError('"include" directive is not allowed here', node.position, 'only files include files');
+      return new ConfigError(
+        '"include" directive is not allowed here',
+        node.position,
+        'only files include files',
+      );
     }
     if (NGINX_DIRECTIVES.has(node.name)) {
       return new ConfigError(

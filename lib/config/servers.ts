@@ -64,7 +64,9 @@ async function compileLocation(
     ...place,
     root: effectiveRoot(settings, tools.parse),
     serverIndex,
-    rewrite: phases.rewrites,
+    // What a server rewrites has run before a location was looked for; as in nginx it does
+    // not run again where none was found, not even after an internal redirect.
+    rewrite: place.kind === 'server' ? [] : phases.rewrites,
     access: phases.accesses,
     content: phases.contentHandler,
     headerFilters: phases.headerFilters,

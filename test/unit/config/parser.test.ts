@@ -112,9 +112,9 @@ describe('include', () => {
   });
 
   it('says where a missing file was asked for', () => {
-    const directory = files({ 'nginx.conf': '\n  include none.conf;' });
+    const directory = files({ 'nginx.conf': '\n  include n\xc3\xa9.conf;' });
     expect(() => parseConfigFile(join(directory, 'nginx.conf'))).toThrow(
-      `open() "${directory}/none.conf" failed (2: No such file or directory) in ${directory}/nginx.conf:2:11`,
+      `open() "${directory}/né.conf" failed (2: No such file or directory) in ${directory}/nginx.conf:2:11`,
     );
   });
 

@@ -212,5 +212,6 @@ describe('locations', () => {
     expect(compiled.server.rewrite).toHaveLength(1);
     expect(compiled.location('/').rewrite).toHaveLength(1);
     expect(compiled.location('/').access).toHaveLength(1);
+    expect(compiled.server.fallback.rewrite).toHaveLength(0);
   });
 });
