@@ -104,18 +104,6 @@ export const keepaliveRequests = numberRow(
   'Requests after which a client connection is closed.',
 );
 
-export const keepaliveTime = timeRow(
-  'keepalive_time',
-  '1h',
-  'Time for which requests are taken from one client connection; it is closed after the request that passes it.',
-);
-
-export const keepaliveMinTimeout = timeRow(
-  'keepalive_min_timeout',
-  '0',
-  'Accepted; idle client connections are closed at once when the process stops.',
-);
-
 export const lingeringClose = directive<'off' | 'on' | 'always'>({
   name: 'lingering_close',
   contexts: HTTP_SERVER_LOCATION,
@@ -128,7 +116,7 @@ export const lingeringClose = directive<'off' | 'on' | 'always'>({
   default: 'on',
   syntax: 'off | on | always',
   defaultText: 'on',
-  doc: 'Whether the rest of a request is read before the connection is closed, so that the client can read its answer.',
+  doc: 'Whether the rest of a request is read before the connection is closed, so that the client can read its answer; "always" is as "on".',
 });
 
 export const lingeringTime = timeRow(
@@ -185,8 +173,6 @@ export const coreModule: Module = {
     sendTimeout,
     keepaliveTimeout,
     keepaliveRequests,
-    keepaliveTime,
-    keepaliveMinTimeout,
     lingeringClose,
     lingeringTime,
     lingeringTimeout,

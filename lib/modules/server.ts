@@ -54,7 +54,7 @@ export const clientHeaderTimeout = timeRow(
 export const clientHeaderBufferSize = sizeRow(
   'client_header_buffer_size',
   '1k',
-  'Size up to which a head needs no large buffer.',
+  'Accepted; what bounds a head is `large_client_header_buffers`.',
   { contexts: HTTP_SERVER },
 );
 
