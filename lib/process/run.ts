@@ -66,6 +66,8 @@ async function serve(engine: ProxyEngine, options: RunOptions): Promise<void> {
     log.write('alert', `uncaught exception: ${text}`);
   };
   process.on('uncaughtException', onException);
+  // Without a server nothing else keeps the process: it waits for its signal all the same.
+  const alive = setInterval(() => undefined, 2 ** 30);
   const stopListening = listenToSignals({
     stop(signal) {
       log.write('notice', `signal ${numberOf(signal)} (${signal}) received, exiting`);
@@ -89,6 +91,7 @@ async function serve(engine: ProxyEngine, options: RunOptions): Promise<void> {
     await options.onReady?.(engine.addresses);
     await ended.promise;
   } finally {
+    clearInterval(alive);
     stopListening();
     process.off('uncaughtException', onException);
   }

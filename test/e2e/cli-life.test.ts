@@ -57,6 +57,11 @@ describe('the pid file', () => {
 });
 
 describe('signals', () => {
+  test('are waited for also without a server', async () => {
+    const command = await work.serve('pid millrace.pid;\nevents { }\n');
+    expect((await command.end('SIGTERM')).code).toBe(0);
+  });
+
   test.each(['SIGTERM', 'SIGINT'] as const)(
     '%s stops at once, also with a client that waits',
     async (signal) => {

@@ -88,7 +88,7 @@ describe('a bad configuration is one line and exit code 1', () => {
     ],
     [
       'a log in a folder that is not there',
-      config('access_log gone/access.log;').replace('access_log off;\n', ''),
+      config('server { access_log gone/access.log; }'),
       /open\(\) ".*gone\/access\.log" failed \(2: No such file or directory\)/,
     ],
     ['an unknown user', config('', 'user no-such-user;'), /getpwnam|getgrnam/],
@@ -202,7 +202,8 @@ describe('-t and -T', () => {
   });
 
   test('-g is read before the file', async () => {
-    const { code, stderr } = await work.startConfig('events { }', '-t', '-g', 'pid a.pid; pid b.pid').outcome;
+    const { code, stderr } = await work.startConfig('events { }', '-t', '-g', 'pid a.pid; pid b.pid;')
+      .outcome;
     expect(code).toBe(1);
     expect(stderr).toContain('"pid" directive is duplicate');
   });
