@@ -256,6 +256,19 @@ function interfaces(): Map<string, Set<string>> {
 }
 
 describe('the interfaces of typed objects', () => {
+  it('let the compiler find a mistake', () => {
+    // @ts-expect-error -- no such directive
+    const misspelt: ProxyOptions = { http: { server: { lisen: 80 } } };
+    // @ts-expect-error -- neither on nor off
+    const notAFlag: ProxyOptions = { http: { etag: 'yes' } };
+    // @ts-expect-error -- not in this block
+    const misplaced: ProxyOptions = { http: { proxy_pass: 'http://a' } };
+    for (const options of [misspelt, misplaced]) {
+      expect(() => loadConfigObject(options)).not.toThrow();
+    }
+    expect(notAFlag).toBeDefined();
+  });
+
   it.each<[string, Context]>([
     ['ProxyOptions', 'main'],
     ['EventsOptions', 'events'],
