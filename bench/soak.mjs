@@ -1,0 +1,100 @@
+/**
+ * Soak: many requests through the proxy to a backend that closes at random, before,
+ * during and after its answers. Every client must get the right body for its own
+ * request or a visible error, within a time; no descriptor may leak; memory stays flat.
+ *
+ *   node bench/soak.mjs [--requests 200000] [--connections 64] [--seed N] [--json]
+ *   node bench/soak.mjs --target PORT,PID --backend-port PORT     any running proxy
+ *
+ * Exit code 1 when something was wrong. The seed is printed: the same seed plays the
+ * same faults.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { descriptorCount, residentBytes } from './lib/process-meter.mjs';
+import { stopAll } from './lib/processes.mjs';
+import { KINDS, startContestant } from './lib/proxies.mjs';
+import { startSoakBackend } from './lib/soak-backend.mjs';
+import { newTally, runClient } from './lib/soak-client.mjs';
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '200000' },
+    connections: { type: 'string', default: '64' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
+    contestant: { type: 'string', default: 'millrace' },
+    target: { type: 'string' },
+    'backend-port': { type: 'string', default: '0' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const requests = Number(values.requests);
+const connections = Number(values.connections);
+const seed = Number(values.seed);
+const say = (/** @type {string} */ line) => (values.json ? undefined : console.log(line));
+
+/** Waits until connections that are being closed are gone. @param {() => boolean} settled */
+async function settle(settled) {
+  for (let i = 0; i < 100 && !settled(); i++) await sleep(100);
+}
+
+async function main() {
+  const backend = await startSoakBackend(seed, Number(values['backend-port']));
+  const kind = KINDS.find(({ name }) => name === values.contestant);
+  if (kind === undefined) throw new Error(`unknown contestant "${values.contestant}"`);
+  const ports = { fast: backend.port, check: backend.port };
+  const [port = 0, pid = 0] = (values.target ?? '').split(',').map(Number);
+  const proxy =
+    values.target === undefined
+      ? await startContestant(kind, ports)
+      : { name: 'target', port, pid, stop: async () => {} };
+  say(`soak of ${proxy.name}: ${requests} requests, ${connections} connections, seed ${seed}`);
+  const before = descriptorCount(proxy.pid);
+  const tally = newTally();
+  let taken = 0;
+  /** @type {number[]} resident memory after each twentieth of the requests */
+  const memory = [];
+  const take = () => {
+    if (taken >= requests) return undefined;
+    if (taken % Math.ceil(requests / 20) === 0) memory.push(residentBytes(proxy.pid));
+    return taken++;
+  };
+  const started = Date.now();
+  await Promise.all(
+    Array.from({ length: connections }, () => runClient({ port: proxy.port, seed, tally, take })),
+  );
+  const seconds = (Date.now() - started) / 1000;
+  memory.push(residentBytes(proxy.pid));
+  // What is left open now may only be kept connections to the backend.
+  let after = 0;
+  await settle(() => (after = descriptorCount(proxy.pid) - backend.open()) <= before);
+  const twice = [...backend.deliveries.values()].filter((count) => count > 1).length;
+  backend.close();
+  await proxy.stop();
+
+  const third = Math.floor(memory.length / 3);
+  const mean = (/** @type {number[]} */ list) => list.reduce((sum, one) => sum + one, 0) / list.length;
+  const growth = mean(memory.slice(-third)) - mean(memory.slice(third, 2 * third));
+  const answered = tally.right + tally.refused + tally.broken + tally.closed;
+  const wrong = [...tally.failures, ...backend.wrong];
+  if (answered !== requests) wrong.push(`${requests - answered} requests without a counted end`);
+  if (after > before) wrong.push(`${after - before} descriptors more than at the start`);
+  if (twice > 0) wrong.push(`${twice} uploads arrived whole more than once`);
+  // Within the second half; a leak of 100 bytes a request shows at 200,000 requests.
+  if (growth > Math.max(8 * 1024 * 1024, requests * 50)) wrong.push(`memory grew by ${growth} bytes`);
+  const result = {
+    ...{ seed, requests, seconds, ...tally, faults: backend.faults },
+    descriptors: { before, after },
+    residentMb: memory.map((bytes) => Math.round(bytes / 1024 / 102.4) / 10),
+    failures: wrong,
+  };
+  if (values.json) console.log(JSON.stringify(result));
+  else console.dir(result, { depth: 3, maxArrayLength: 30 });
+  return wrong.length === 0;
+}
+
+try {
+  if (!(await main())) process.exitCode = 1;
+} finally {
+  await stopAll();
+}
