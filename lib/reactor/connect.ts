@@ -132,7 +132,7 @@ class ConnectRace {
   }
 
   #summary(): MillraceError {
-    const first = this.#errors[0] as MillraceError;
+    const first = this.#errors[0];
     if (this.#errors.length === 1) return first;
     return new MillraceError(first.code, {
       ...this.#place(),

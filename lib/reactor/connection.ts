@@ -33,6 +33,7 @@ import {
   type TimerOwner,
 } from './dispatch.js';
 import { Endpoints } from './endpoints.js';
+import { setSegments } from './segments.js';
 import type { Transport } from './transport.js';
 import { WriteQueue } from './write-queue.js';
 
@@ -97,14 +98,12 @@ const UNREAD_END = 256;
 /** Nothing can be written any more, for one reason or another. */
 const UNWRITABLE = ENDED | CLOSED | CLOSE_WANTED | WRITE_FAILED;
 
-const EAGAIN = native.errno['EAGAIN'] as number;
-const ECANCELED = native.errno['ECANCELED'] as number;
-const EINPROGRESS = native.errno['EINPROGRESS'] as number;
-const ENOMEM = native.errno['ENOMEM'] as number;
+const EAGAIN = native.errno['EAGAIN'];
+const ECANCELED = native.errno['ECANCELED'];
+const EINPROGRESS = native.errno['EINPROGRESS'];
+const ENOMEM = native.errno['ENOMEM'];
 
-const { u8, i32, layout } = host;
-/** Where this file puts the pairs of its own writes: behind everything that accept and the scanner use of the table. */
-const PAIRS = layout.table + (layout.tableCapacity - 4) * 4;
+const { u8, layout } = host;
 const { window: WINDOW, windowSize: WINDOW_SIZE, scratch: SCRATCH, scratchSize: SCRATCH_SIZE } = layout;
 const arenaBytes = Buffer.from(u8.buffer, u8.byteOffset, u8.byteLength);
 
@@ -234,16 +233,16 @@ export class Connection implements Owner, TimerOwner, Closing {
    * @throws MillraceError ERR_WRITE_AFTER_END after end() or close(): a mistake of the caller.
    */
   writeArena(offset: number, length: number): boolean {
-    return this.writeSegments(setPairs(offset, length, 0, 0), 1, length);
+    return this.writeSegments(setSegments(offset, length, 0, 0), 1, length);
   }
 
   /** As {@link writeArena} for two ranges (a head and the beginning of its body) in one writev. */
   writeArena2(offset1: number, length1: number, offset2: number, length2: number): boolean {
-    return this.writeSegments(setPairs(offset1, length1, offset2, length2), 2, length1 + length2);
+    return this.writeSegments(setSegments(offset1, length1, offset2, length2), 2, length1 + length2);
   }
 
   /**
-   * As {@link writeArena} for `count` (at most 64) ranges in one writev: Int32 pairs
+   * As {@link writeArena} for `count` (at most MAX_SEGMENTS) ranges in one writev: Int32 pairs
    * [offset, length] at byte offset `pairs` of the arena, `total` bytes in all.
    */
   writeSegments(pairs: number, count: number, total: number): boolean {
@@ -261,7 +260,8 @@ export class Connection implements Owner, TimerOwner, Closing {
         taken = 0;
       }
     }
-    return this.#queueSegments(pairs, count, taken);
+    const queue = (this.#queue ??= new WriteQueue());
+    return this.#queued(queue.appendSegments(pairs, count, taken));
   }
 
   /**
@@ -465,21 +465,12 @@ export class Connection implements Owner, TimerOwner, Closing {
     return true;
   }
 
-  /** Sends what waits, until the kernel takes less than it was offered. */
   #flush(queue: WriteQueue): void {
-    while (queue.bytes > 0) {
-      const length1 = queue.rangeLength(0);
-      const length2 = queue.rangeLength(1);
-      const pairs = setPairs(queue.rangeOffset(0), length1, queue.rangeOffset(1), length2);
-      const taken = this.#transport.writev(this.#handle, pairs, length2 === 0 ? 1 : 2);
-      if (taken < 0) {
-        if (taken !== -EAGAIN) this.#failWrite(-taken);
-        break;
-      }
-      queue.consume(taken);
-      if (taken < length1 + length2) break;
+    const result = queue.send(this.#transport, this.#handle);
+    if (result < 0) {
+      this.#failWrite(-result);
+      return;
     }
-    if ((this.#state & (CLOSED | WRITE_FAILED)) !== 0) return;
     if (queue.bytes === 0) {
       this.#queue = null;
       if ((this.#state & CLOSE_WANTED) !== 0) this.#finish(0);
@@ -497,7 +488,7 @@ export class Connection implements Owner, TimerOwner, Closing {
     while (this.#queue === null && (this.#state & CONNECTING) === 0 && from < bytes.length) {
       const length = Math.min(bytes.length - from, SCRATCH_SIZE);
       u8.set(bytes.subarray(from, from + length), SCRATCH);
-      const taken = this.#transport.writev(this.#handle, setPairs(SCRATCH, length, 0, 0), 1);
+      const taken = this.#transport.writev(this.#handle, setSegments(SCRATCH, length, 0, 0), 1);
       if (taken < 0 && taken !== -EAGAIN) {
         this.#failWrite(-taken);
         return false;
@@ -508,20 +499,6 @@ export class Connection implements Owner, TimerOwner, Closing {
     if (from === bytes.length) return true;
     const queue = (this.#queue ??= new WriteQueue());
     return this.#queued(queue.appendBytes(bytes, from));
-  }
-
-  /** Copies what the kernel did not take: everything but the first `taken` bytes of the ranges. */
-  #queueSegments(pairs: number, count: number, taken: number): boolean {
-    const queue = (this.#queue ??= new WriteQueue());
-    let skip = taken;
-    let complete = true;
-    for (let i = 0; i < count && complete; i++) {
-      const offset = i32[(pairs >> 2) + i * 2] as number;
-      const length = i32[(pairs >> 2) + i * 2 + 1] as number;
-      if (skip < length) complete = queue.append(offset + skip, length - skip);
-      skip = skip > length ? skip - length : 0;
-    }
-    return this.#queued(complete);
   }
 
   /** The result of a write that was queued. */
@@ -584,14 +561,4 @@ export class Connection implements Owner, TimerOwner, Closing {
     }
     return this.#endpoints;
   }
-}
-
-/** Two ranges as pairs; result: their byte offset. */
-function setPairs(offset1: number, length1: number, offset2: number, length2: number): number {
-  const at = PAIRS >> 2;
-  i32[at] = offset1;
-  i32[at + 1] = length1;
-  i32[at + 2] = offset2;
-  i32[at + 3] = length2;
-  return PAIRS;
 }

@@ -22,7 +22,7 @@ const RECEIVE_BATCH = 64;
 /** Received datagrams that wait for `for await`; beyond it the oldest are dropped. */
 const QUEUE_BOUND = 1024;
 
-const EAGAIN = native.errno['EAGAIN'] as number;
+const EAGAIN = native.errno['EAGAIN'];
 const { u8, layout } = host;
 
 /** Where to bind, and how. */
@@ -102,7 +102,7 @@ export class DatagramSocket implements Owner, Closing, AsyncIterable<Datagram> {
     if (this.#handle < 0) throw new MillraceError('ERR_CLOSED', { phase: 'send', address, port });
     const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
     if (data.length > layout.scratchSize) {
-      throw systemError(native.errno['EMSGSIZE'] as number, 'send', { address, port });
+      throw systemError(native.errno['EMSGSIZE'], 'send', { address, port });
     }
     u8.set(data, layout.scratch);
     const result = native.sendTo(this.#handle, layout.scratch, data.length, address, port);

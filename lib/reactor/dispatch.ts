@@ -123,10 +123,10 @@ function runStages(): number {
     while (cursor < eventCount) {
       const at = EVENTS + cursor * 2;
       cursor++;
-      const owner = owners[i32[at] as number];
+      const owner = owners[i32[at]];
       if (owner === undefined) continue;
       current = owner;
-      owner.onReady(i32[at + 1] as number);
+      owner.onReady(i32[at + 1]);
       if (checkpointAsked) return checkpoint();
     }
     stage = STAGE_TIMERS;
@@ -134,7 +134,7 @@ function runStages(): number {
   }
   if (stage === STAGE_TIMERS) {
     while (cursor < dueCount) {
-      const id = i32[DUE + cursor] as number;
+      const id = i32[DUE + cursor];
       cursor++;
       const owner = timerOwners[id];
       if (owner === undefined || !takeDue(id)) continue;
@@ -168,8 +168,8 @@ function checkpoint(): number {
  * its deadline, removed it, or removed it and got the same id again.
  */
 function takeDue(id: number): boolean {
-  if ((f64[SCHEDULED + id] as number) !== Infinity) return false;
-  if (!((f64[DEADLINES + id] as number) <= (f64[NOW] as number))) return false;
+  if (f64[SCHEDULED + id] !== Infinity) return false;
+  if (!(f64[DEADLINES + id] <= f64[NOW])) return false;
   f64[DEADLINES + id] = Infinity;
   return true;
 }
@@ -238,12 +238,12 @@ export function release(): void {
 
 /** Monotonic time in ms: the turn's while a turn runs, else read afresh. */
 export function nowMs(): number {
-  return inTurn ? (f64[NOW] as number) : native.updateClock();
+  return inTurn ? f64[NOW] : native.updateClock();
 }
 
 /** Time since 1970 in ms, as of the running or the last turn. */
 export function wallMs(): number {
-  return f64[WALL] as number;
+  return f64[WALL];
 }
 
 /** A new, disarmed timer: its id, or -ENOMEM. */
@@ -256,7 +256,7 @@ export function addTimer(owner: TimerOwner): number {
 /** Moves a timer to `atMs` (on the clock of {@link nowMs}): a store when it moves later, a heap operation when earlier. */
 export function armTimer(id: number, atMs: number): void {
   f64[DEADLINES + id] = atMs;
-  if (atMs < (f64[SCHEDULED + id] as number)) native.timerArm(id);
+  if (atMs < f64[SCHEDULED + id]) native.timerArm(id);
 }
 
 /** Disarms; the heap notices when it gets there. */
@@ -266,7 +266,7 @@ export function disarmTimer(id: number): void {
 
 /** The deadline in ms of {@link nowMs}; Infinity when disarmed. */
 export function timerDeadline(id: number): number {
-  return f64[DEADLINES + id] as number;
+  return f64[DEADLINES + id];
 }
 
 /** Frees the id. */

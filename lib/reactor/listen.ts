@@ -95,7 +95,7 @@ function openAt(
 /** Listening is synchronous, so a name cannot be resolved here. */
 function numericHost(host: string): string {
   if (host === 'localhost') return '127.0.0.1';
-  const withoutZone = host.split('%')[0] as string;
+  const withoutZone = host.split('%')[0];
   if (isIP(withoutZone) === 0)
     throw new MillraceError('ERR_INVALID_ADDRESS', { phase: 'listen', address: host });
   return host;

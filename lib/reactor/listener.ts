@@ -113,11 +113,9 @@ export class Listener implements Owner, Closing {
     // A callback may use the table: every handle gets its owner before the first is called.
     const batch = this.#batch;
     for (let i = 0; i < count; i++) {
-      batch.push(
-        new Connection(this.scope, i32[TABLE + i] as number, false, ignoringHandler, plainTransport),
-      );
+      batch.push(new Connection(this.scope, i32[TABLE + i], false, ignoringHandler, plainTransport));
     }
-    for (let i = 0; i < count; i++) this.#welcome(batch[i] as Connection);
+    for (let i = 0; i < count; i++) this.#welcome(batch[i]);
     batch.length = 0;
   }
 

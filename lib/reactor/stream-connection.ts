@@ -6,7 +6,7 @@
  * neither copies nor promises use the raw one.
  */
 import { host } from '../native/host.js';
-import { MillraceError } from '../errors/millrace-error.js';
+import type { MillraceError } from '../errors/millrace-error.js';
 import { onAbort, throwIfAborted } from '../util/abort.js';
 import type { Connection } from './connection.js';
 import { nowMs } from './dispatch.js';
@@ -141,10 +141,8 @@ export class StreamConnection implements AsyncIterable<Buffer> {
    */
   setCallbacks(callbacks: StreamCallbacks): void {
     this.#handler.setReader(new CallbackReader(this, callbacks));
-    const { onDrain, onDeadline } = callbacks;
-    this.#handler.drainCallback = onDrain === undefined ? undefined : () => onDrain.call(callbacks, this);
-    this.#handler.deadlineCallback =
-      onDeadline === undefined ? undefined : () => onDeadline.call(callbacks, this);
+    this.#handler.drainCallback = callbacks.onDrain && (() => callbacks.onDrain?.(this));
+    this.#handler.deadlineCallback = callbacks.onDeadline && (() => callbacks.onDeadline?.(this));
   }
 
   /**

@@ -6,14 +6,15 @@
  * one object per connection; it keeps its records behind these same four functions.
  */
 import { native } from '../native/index.js';
+import { segmentLength, segmentOffset } from './segments.js';
 
 /** Four functions; results `>= 0`, or `-errno` with -EAGAIN for "not now". */
 export interface Transport {
   /** Reads up to `length` bytes into the arena. 0 is the end of the stream. */
   read(handle: number, offset: number, length: number): number;
   /**
-   * Writes `count` (at most 64) ranges of the arena at once: Int32 pairs [offset, length]
-   * at byte offset `pairs`. Result: bytes taken, possibly fewer.
+   * Writes `count` (at most MAX_SEGMENTS) ranges of the arena at once; see segments.ts for
+   * the list at byte offset `pairs`. Result: bytes taken, possibly fewer.
    */
   writev(handle: number, pairs: number, count: number): number;
   /** Tells the peer that nothing more will be written. */
@@ -28,7 +29,10 @@ class PlainTransport implements Transport {
   }
 
   writev(handle: number, pairs: number, count: number): number {
-    return native.sendv(handle, pairs, count);
+    // send is one argument check and no iovec cheaper, and a reply often is one range.
+    return count === 1
+      ? native.send(handle, segmentOffset(pairs, 0), segmentLength(pairs, 0))
+      : native.sendv(handle, pairs, count);
   }
 
   shutdown(handle: number): number {

@@ -9,10 +9,13 @@
  */
 import { native } from '../native/index.js';
 import { host } from '../native/host.js';
+import { segmentLength, segmentOffset, setSegments } from './segments.js';
+import type { Transport } from './transport.js';
 
 const MIN_BLOCK_SIZE = 4 * 1024;
 const MAX_BLOCK_SIZE = 64 * 1024;
 
+const EAGAIN = native.errno['EAGAIN'];
 const { u8 } = host;
 
 interface Block {
@@ -23,6 +26,9 @@ interface Block {
   /** One behind the last byte, relative to `offset`. */
   end: number;
 }
+
+/** Stands for a second block when there is none. */
+const NO_BLOCK: Block = { offset: 0, size: 0, start: 0, end: 0 };
 
 /** The write queue of one connection. */
 export class WriteQueue {
@@ -50,6 +56,17 @@ export class WriteQueue {
     return true;
   }
 
+  /** As {@link append}, from a list of ranges of which the first `skip` bytes are left out. */
+  appendSegments(pairs: number, count: number, skip: number): boolean {
+    for (let i = 0; i < count; i++) {
+      const length = segmentLength(pairs, i);
+      if (skip >= length) skip -= length;
+      else if (!this.append(segmentOffset(pairs, i) + skip, length - skip)) return false;
+      else skip = 0;
+    }
+    return true;
+  }
+
   /** As {@link append}, from bytes outside the arena, beginning at `from`. */
   appendBytes(bytes: Uint8Array, from: number): boolean {
     while (from < bytes.length) {
@@ -64,23 +81,33 @@ export class WriteQueue {
     return true;
   }
 
-  /** Arena offset of the oldest range (`index` 0) or the one behind it (1). */
-  rangeOffset(index: number): number {
-    const block = this.#blocks[index];
-    return block === undefined ? 0 : block.offset + block.start;
+  /** Sends, two blocks at a time, until the kernel takes less than it was offered. Result: 0, or -errno of a connection that is broken. */
+  send(transport: Transport, handle: number): number {
+    while (this.#bytes > 0) {
+      const first = this.#blocks[0];
+      const second = this.#blocks[1] ?? NO_BLOCK;
+      const length1 = first.end - first.start;
+      const length2 = second.end - second.start;
+      const pairs = setSegments(first.offset + first.start, length1, second.offset, length2);
+      const taken = transport.writev(handle, pairs, length2 === 0 ? 1 : 2);
+      if (taken < 0) return taken === -EAGAIN ? 0 : taken;
+      this.#consume(taken);
+      if (taken < length1 + length2) return 0;
+    }
+    return 0;
   }
 
-  /** Its length; 0 when there is none. */
-  rangeLength(index: number): number {
-    const block = this.#blocks[index];
-    return block === undefined ? 0 : block.end - block.start;
+  /** Gives every block back; the queue is empty then. */
+  release(): void {
+    for (const block of this.#blocks) native.releaseBlock(block.offset, block.size);
+    this.#blocks = [];
+    this.#bytes = 0;
   }
 
-  /** Drops the oldest `count` bytes: they were sent. */
-  consume(count: number): void {
+  #consume(count: number): void {
     this.#bytes -= count;
     while (count > 0) {
-      const block = this.#blocks[0] as Block;
+      const block = this.#blocks[0];
       const sent = Math.min(count, block.end - block.start);
       block.start += sent;
       count -= sent;
@@ -89,13 +116,6 @@ export class WriteQueue {
         native.releaseBlock(block.offset, block.size);
       }
     }
-  }
-
-  /** Gives every block back; the queue is empty then. */
-  release(): void {
-    for (const block of this.#blocks) native.releaseBlock(block.offset, block.size);
-    this.#blocks = [];
-    this.#bytes = 0;
   }
 
   /** A block with room at its end: the last one, or a new one for `wanted` bytes. */

@@ -49,7 +49,7 @@ describe('runBlocking', () => {
       await expect(reactor.runBlocking(method, undefined as never)).rejects.toMatchObject({
         code: 'ERR_NOT_TRANSFERABLE',
       });
-      await expect(reactor.runBlocking(Math.max as (n: number) => number, 1)).rejects.toMatchObject({
+      await expect(reactor.runBlocking(Math.max, 1)).rejects.toMatchObject({
         code: 'ERR_NOT_TRANSFERABLE',
       });
     }));

@@ -2,7 +2,7 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { MillraceError } from '../../../lib/errors/millrace-error.js';
+import type { MillraceError } from '../../../lib/errors/millrace-error.js';
 import type { LeftOpen } from '../../../lib/reactor/left-open.js';
 import { Reactor } from '../../../lib/reactor/reactor.js';
 import { Deferred } from '../../../lib/util/deferred.js';

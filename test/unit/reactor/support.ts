@@ -123,7 +123,7 @@ export async function collectUncaught(work: () => Promise<void>): Promise<unknow
 
 /** errno by name on this platform. */
 export function errno(name: string): number {
-  return native.errno[name] as number;
+  return native.errno[name];
 }
 
 /** Each test of the file leaves no descriptor, timer or block behind. */
