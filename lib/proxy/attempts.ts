@@ -28,7 +28,7 @@ export class Attempts {
 
   /** The current one. */
   get last(): AttemptRecord {
-    return this.#records[this.#count - 1] as AttemptRecord;
+    return this.#records[this.#count - 1];
   }
 
   begin(address: string, nowMs: number): AttemptRecord {

@@ -102,12 +102,12 @@ export class EngineContext {
 
   /** The turn's clock in ms. */
   get nowMs(): number {
-    return this.f64[this.#nowIndex] as number;
+    return this.f64[this.#nowIndex];
   }
 
   /** The turn's wall clock in ms since 1970. */
   get wallMs(): number {
-    return this.f64[this.#wallIndex] as number;
+    return this.f64[this.#wallIndex];
   }
 
   /** "Server: ...CRLF Date: ...CRLF", brought up to date once a second, in place. */

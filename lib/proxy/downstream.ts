@@ -266,7 +266,7 @@ export class Downstream implements ConnectionHandler {
     const { connection, context } = this;
     const { location } = exchange;
     this.#release();
-    if (linger && !connection.readEnded) {
+    if (linger && !connection.readEnded && location.lingeringTimeMs > 0) {
       this.#state = LINGER;
       this.#lingerUntilMs = context.nowMs + location.lingeringTimeMs;
       connection.end();

@@ -47,7 +47,7 @@ export class ProxyEngine {
   get addresses(): readonly BoundAddress[] {
     return this.#listeners.map((listener, index) => ({
       address: listener.address,
-      port: (this.#config.listens[index] as ListenConfig).port < 0 ? -1 : listener.port,
+      port: this.#config.listens[index].port < 0 ? -1 : listener.port,
     }));
   }
 
@@ -118,6 +118,9 @@ export class ProxyEngine {
     const { nowMs } = this.context;
     if (nowMs - this.#limitLoggedMs < 1000) return;
     this.#limitLoggedMs = nowMs;
-    this.#config.errorLog.write('alert', `${this.#config.workerConnections} worker_connections are not enough`);
+    this.#config.errorLog.write(
+      'alert',
+      `${this.#config.workerConnections} worker_connections are not enough`,
+    );
   }
 }

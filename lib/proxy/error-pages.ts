@@ -20,7 +20,9 @@ export function shownStatus(status: number): number {
 /** A small HTML page with the status and the server's signature. */
 export function errorPageBody(status: number, signature: string): string {
   const shown = shownStatus(status);
-  const title = `${shown} ${reasonPhrase(shown) ?? ''}`.trimEnd();
+  // The page says what RFC 9110 calls it; the status line has nginx's older words.
+  const reason = shown === 302 ? 'Found' : (reasonPhrase(shown) ?? '');
+  const title = `${shown} ${reason}`.trimEnd();
   return (
     `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n` +
     `<center><h1>${title}</h1></center>\r\n<hr><center>${signature}</center>\r\n</body>\r\n</html>\r\n`
@@ -34,6 +36,17 @@ export function errorPageFor(location: LocationConfig, status: number): ErrorPag
 
 /** Statuses after which the connection is closed, since the position in the client's bytes is unknown or unwanted. */
 export function closesConnection(status: number): boolean {
-  return status === 400 || status === 408 || status === 413 || status === 414 || status === 431 ||
-    status === 494 || status === 495 || status === 496 || status === 497 || status === 500 || status === 501;
+  return (
+    status === 400 ||
+    status === 408 ||
+    status === 413 ||
+    status === 414 ||
+    status === 431 ||
+    status === 494 ||
+    status === 495 ||
+    status === 496 ||
+    status === 497 ||
+    status === 500 ||
+    status === 501
+  );
 }

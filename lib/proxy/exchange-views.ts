@@ -14,7 +14,9 @@ export class ClientView implements ClientInfo {
 
   get remoteAddress(): string {
     const { remoteAddress } = this.#exchange.downstream.connection;
-    return this.#exchange.downstream.servers.config.port < 0 || remoteAddress === '' ? 'unix:' : remoteAddress;
+    return this.#exchange.downstream.servers.config.port < 0 || remoteAddress === ''
+      ? 'unix:'
+      : remoteAddress;
   }
 
   get remotePort(): number {

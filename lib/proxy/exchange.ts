@@ -9,20 +9,14 @@
  */
 import { arenaMemory } from '../http/arena.js';
 import { RequestHead } from '../http/request-head.js';
-import type {
-  ClientInfo,
-  Exchange,
-  LogLevel,
-  PhaseResult,
-  UpstreamAttempt,
-} from '../module-api/index.js';
+import type { ClientInfo, Exchange, LogLevel, PhaseResult, UpstreamAttempt } from '../module-api/index.js';
 import { DONE } from '../module-api/index.js';
 import { ClientView, RequestView, ResponseView } from './exchange-views.js';
 import type { Downstream } from './downstream.js';
 import type { EngineContext } from './context.js';
 import { blockSizeFor } from './memory.js';
 import { findServer, runPhases, startAgain } from './phases.js';
-import { ProxyRun } from './proxy-run.js';
+import type { ProxyRun } from './proxy-run.js';
 import { RequestBody } from './request-body.js';
 import { ResponseWriter } from './response.js';
 import { ResponseFields } from './response-fields.js';
@@ -91,13 +85,7 @@ export class ExchangeImpl implements Exchange {
     const { servers } = downstream;
     this.server = servers.index.defaultServer;
     this.location = this.server.fallback;
-    const server = this.server;
-    this.head.begin({
-      maxRequestLineBytes: server.largeHeaderBufferSize,
-      maxFieldBytes: server.largeHeaderBufferSize,
-      maxHeadBytes: server.largeHeaderBufferSize * server.largeHeaderBufferCount,
-      maxFields: 1000,
-    });
+    this.head.begin(servers.limits);
     this.startedMs = this.context.nowMs;
     this.headLength = 0;
     this.methodOverride = undefined;
@@ -335,6 +323,7 @@ export class ExchangeImpl implements Exchange {
   }
 
   redirectInternally(target: string): PhaseResult {
+    if (this.#finished) return DONE;
     if (++this.#redirects > MAX_REDIRECTS) {
       this.log('error', `rewrite or internal redirection cycle while internally redirecting to "${target}"`);
       this.inErrorPage = true;

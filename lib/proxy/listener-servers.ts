@@ -1,6 +1,7 @@
 /**
  * The servers behind one listening socket, with their lookup structures built once.
  */
+import type { RequestLimits } from '../http/request-head.js';
 import { LocationIndex } from './location-index.js';
 import type { ListenConfig, ServerConfig } from './runtime.js';
 import { ServerIndex } from './server-index.js';
@@ -8,11 +9,19 @@ import { ServerIndex } from './server-index.js';
 export class ListenerServers {
   readonly config: ListenConfig;
   readonly index: ServerIndex;
+  /** Bounds of a head, by the default server: which one is asked for is known only behind it. */
+  readonly limits: RequestLimits;
   readonly #locations = new Map<ServerConfig, LocationIndex>();
 
   constructor(config: ListenConfig) {
     this.config = config;
     this.index = new ServerIndex(config.servers);
+    const { largeHeaderBufferSize, largeHeaderBufferCount } = this.index.defaultServer;
+    this.limits = {
+      maxRequestLineBytes: largeHeaderBufferSize,
+      maxFieldBytes: largeHeaderBufferSize,
+      maxHeadBytes: largeHeaderBufferSize * largeHeaderBufferCount,
+    };
     for (const server of config.servers) this.#locations.set(server, new LocationIndex(server));
   }
 

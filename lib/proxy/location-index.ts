@@ -48,7 +48,7 @@ export class LocationIndex {
     let level = this.#roots;
     let matched = 0;
     for (let at = 0; at < level.length; at++) {
-      const node = level[at] as Node;
+      const node = level[at];
       if (!startsWith(u8, start, end, node.bytes, matched)) continue;
       found = node.location;
       matched = node.bytes.length;

@@ -32,15 +32,11 @@ export function runPhases(exchange: ExchangeImpl): void {
   advance(exchange);
 }
 
-/** After an internal redirect: from the location on; `named` is "@name". */
+/** After an internal redirect: with the server's handlers once more, as in nginx; `named` ("@name") goes straight to its location. */
 export function startAgain(exchange: ExchangeImpl, named: string | undefined): void {
   exchange.phase = 0;
-  exchange.inServerPhases = false;
-  if (named === undefined) {
-    const { run } = exchange;
-    findLocation(exchange);
-    if (exchange.run !== run) return;
-  } else {
+  exchange.inServerPhases = named === undefined;
+  if (named !== undefined) {
     const location = exchange.downstream.servers.locations(exchange.server).named(named);
     if (location === undefined) {
       exchange.log('error', `could not find named location "${named}"`);
@@ -137,6 +133,8 @@ function findLocation(exchange: ExchangeImpl): void {
     const bytes = Buffer.from(exchange.uri, 'latin1');
     exchange.location = locations.find(bytes, 0, bytes.length);
   }
+  // A log line may be written when the connection is closed: its address must be known by then.
+  if (exchange.location.logHandlers.length > 0) void exchange.downstream.connection.remoteAddress;
   checkBodySize(exchange, exchange.location);
 }
 

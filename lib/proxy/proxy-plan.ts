@@ -56,7 +56,8 @@ export class ProxyPlan {
       }
       if (lower === 'connection') setsConnection = value.constant !== '';
       if (value.constant === '') continue;
-      const line = value.constant === undefined ? undefined : constants.intern(`${name}: ${value.constant}\r\n`);
+      const line =
+        value.constant === undefined ? undefined : constants.intern(`${name}: ${value.constant}\r\n`);
       this.#lines.push({ line, name: constants.intern(`${name}: `), value });
     }
     this.#upgrade = upgrade;
@@ -88,7 +89,7 @@ export class ProxyPlan {
     this.#target(exchange, writer);
     writer.constant(this.#version);
     for (let i = 0; i < this.#lines.length; i++) {
-      const { line, name, value } = this.#lines[i] as SetLine;
+      const { line, name, value } = this.#lines[i];
       if (line !== undefined) {
         writer.constant(line);
         continue;
@@ -129,7 +130,9 @@ export class ProxyPlan {
     }
     const { uri, args } = exchange;
     const path = config.uri === undefined ? uri : config.uri + uri.slice(config.locationPrefix.length);
-    writer.text(config.uri === undefined ? escapeUri(uri) : config.uri + escapeUri(path.slice(config.uri.length)));
+    writer.text(
+      config.uri === undefined ? escapeUri(uri) : config.uri + escapeUri(path.slice(config.uri.length)),
+    );
     if (args !== '') {
       writer.text('?');
       writer.text(args);
@@ -148,7 +151,8 @@ export class ProxyPlan {
       return true;
     }
     if (!exchange.head.upgrade || exchange.method !== 'GET' || exchange.head.version === 10) return false;
-    if (this.#setsConnection || exchange.request.header('upgrade')?.toLowerCase() !== 'websocket') return false;
+    if (this.#setsConnection || exchange.request.header('upgrade')?.toLowerCase() !== 'websocket')
+      return false;
     writer.constant(common.upgradeWebsocket);
     return true;
   }

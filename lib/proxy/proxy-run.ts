@@ -15,7 +15,8 @@ import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { ReplayBuffer } from './replay-buffer.js';
 import type { BodySink } from './request-body.js';
-import { AttemptRecord, Attempts } from './attempts.js';
+import type { AttemptRecord } from './attempts.js';
+import { Attempts } from './attempts.js';
 import { openTunnel } from './tunnel.js';
 import { UpstreamResponse } from './upstream-response.js';
 import { UpstreamConnection } from './upstream-connection.js';
@@ -208,7 +209,12 @@ export class ProxyRun implements BodySink {
         : up.connection.queuedBytes > 0
           ? 'sending request to upstream'
           : 'reading response header from upstream';
-    if (this.#state === HEAD && !up.connection.connecting && !this.#requestSent && up.connection.queuedBytes === 0) {
+    if (
+      this.#state === HEAD &&
+      !up.connection.connecting &&
+      !this.#requestSent &&
+      up.connection.queuedBytes === 0
+    ) {
       // The client is the slow one; its own deadline watches it.
       this.#expectResponse(up);
       return;
@@ -346,9 +352,7 @@ export class ProxyRun implements BodySink {
     const stale = this.#reused && this.#attempt.bytesReceived === 0;
     if (!stale) {
       const what =
-        errno === 0
-          ? 'upstream prematurely closed connection'
-          : `recv() failed (${errnoText(errno)})`;
+        errno === 0 ? 'upstream prematurely closed connection' : `recv() failed (${errnoText(errno)})`;
       this.#exchange.log('error', `${what} while reading response header from upstream`);
     } else {
       // An idle connection that the backend closed meanwhile (RFC 9112 section 9.3.1): not its failure.
@@ -398,10 +402,7 @@ export class ProxyRun implements BodySink {
   /** POST, PATCH and LOCK may have had their effect. */
   #sentUnsafe(): boolean {
     const { method } = this.#exchange;
-    return (
-      (method === 'POST' || method === 'PATCH' || method === 'LOCK') &&
-      this.#attempt.connectTimeMs >= 0
-    );
+    return (method === 'POST' || method === 'PATCH' || method === 'LOCK') && this.#attempt.connectTimeMs >= 0;
   }
 
   #replayable(): boolean {

@@ -88,7 +88,12 @@ export class RequestBody {
     const { head, downstream, context } = this.#exchange;
     this.#state = READING;
     this.#sink = sink;
-    if (head.expectContinue && head.version !== 10 && this.bytesReceived === 0 && downstream.inputLength === 0) {
+    if (
+      head.expectContinue &&
+      head.version !== 10 &&
+      this.bytesReceived === 0 &&
+      downstream.inputLength === 0
+    ) {
       this.continued = true;
       const { offset, length } = context.common.continue100;
       downstream.connection.writeArena(offset, length);

@@ -19,11 +19,11 @@ export class ResponseFields {
   }
 
   name(index: number): string {
-    return this.#names[index] as string;
+    return this.#names[index];
   }
 
   value(index: number): string {
-    return this.#values[index] as string;
+    return this.#values[index];
   }
 
   add(name: string, value: string): void {
@@ -41,7 +41,7 @@ export class ResponseFields {
     const lower = name.toLowerCase();
     if (!this.#removed.includes(lower)) this.#removed.push(lower);
     for (let i = this.#names.length - 1; i >= 0; i--) {
-      if ((this.#names[i] as string).toLowerCase() === lower) {
+      if (this.#names[i].toLowerCase() === lower) {
         this.#names.splice(i, 1);
         this.#values.splice(i, 1);
       }
@@ -51,7 +51,7 @@ export class ResponseFields {
   /** First own field of that name (lower-cased by the caller). */
   find(lowerName: string): string | undefined {
     for (let i = 0; i < this.#names.length; i++) {
-      if ((this.#names[i] as string).toLowerCase() === lowerName) return this.#values[i];
+      if (this.#names[i].toLowerCase() === lowerName) return this.#values[i];
     }
     return undefined;
   }

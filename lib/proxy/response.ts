@@ -87,7 +87,7 @@ export class ResponseWriter {
   /** A whole response at once. */
   respond(status: number, body: string | Uint8Array, contentType?: string): void {
     const exchange = this.#exchange;
-    if (this.started) return;
+    if (this.started || exchange.finished) return;
     exchange.run++;
     this.#contentType = contentType ?? exchange.location.defaultType;
     this.#compose(status, body.length);
@@ -101,9 +101,7 @@ export class ResponseWriter {
       this.#flush();
     } else {
       this.#flush();
-      exchange.downstream.connection.write(
-        typeof body === 'string' ? Buffer.from(body, 'latin1') : body,
-      );
+      exchange.downstream.connection.write(typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
       this.bytesSent += body.length;
       this.bodyBytesSent = body.length;
     }
@@ -113,7 +111,7 @@ export class ResponseWriter {
   /** The head of a response whose body follows. */
   begin(status: number, contentLength: number, contentType?: string): void {
     const exchange = this.#exchange;
-    if (this.started) return;
+    if (this.started || exchange.finished) return;
     exchange.run++;
     this.#contentType = contentType ?? exchange.location.defaultType;
     this.#compose(status, contentLength);
@@ -173,6 +171,7 @@ export class ResponseWriter {
       return;
     }
     if (closesConnection(status)) this.forceClose();
+    exchange.response.status = status;
     let page = status;
     if (!exchange.inErrorPage) {
       const rule = errorPageFor(exchange.location, status);
@@ -233,6 +232,8 @@ export class ResponseWriter {
     const { context, head } = exchange;
     exchange.run++;
     this.started = true;
+    // The upload is still under way: the answer goes out now, the rest is not wanted (RFC 9112 section 9.5).
+    if (exchange.body.left) this.forceClose();
     const status = exchange.statusOverride !== 0 ? exchange.statusOverride : up.status;
     exchange.response.status = status;
     this.contentLength = length;
@@ -394,9 +395,7 @@ export class ResponseWriter {
   #flushOnly(): boolean {
     const { context, downstream } = this.#exchange;
     const { writer } = context;
-    return this.#watch(
-      downstream.connection.writeSegments(writer.pairsOffset, writer.count, writer.total),
-    );
+    return this.#watch(downstream.connection.writeSegments(writer.pairsOffset, writer.count, writer.total));
   }
 
   /** Starts the send deadline when the client does not take everything. */

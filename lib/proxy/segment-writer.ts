@@ -94,7 +94,7 @@ export class SegmentWriter implements ByteWriter {
     if (offset === this.#end) {
       this.#end += length;
       const last = this.#pairs + this.#count * 2 - 1;
-      i32[last] = (i32[last] as number) + length;
+      i32[last] = i32[last] + length;
       return;
     }
     if (this.#count === MAX_SEGMENTS) this.#flatten();
@@ -120,7 +120,7 @@ export class SegmentWriter implements ByteWriter {
       this.#u8.set(bytes, start);
     } else {
       const u8 = this.#u8;
-      for (let i = 0; i < length; i++) u8[start + i] = bytes[i] as number;
+      for (let i = 0; i < length; i++) u8[start + i] = bytes[i];
     }
     this.#text = start + length;
     this.copy(start, length);
@@ -166,7 +166,7 @@ export class SegmentWriter implements ByteWriter {
     const dropped = this.#total - this.#markTotal;
     if (this.#count === this.#markCount && dropped > 0) {
       const last = this.#pairs + this.#count * 2 - 1;
-      this.#i32[last] = (this.#i32[last] as number) - dropped;
+      this.#i32[last] = this.#i32[last] - dropped;
     }
     this.#count = this.#markCount;
     this.#total = this.#markTotal;
@@ -179,22 +179,22 @@ export class SegmentWriter implements ByteWriter {
     const parts: Uint8Array[] = [];
     for (let i = 0; i < this.#count; i++) {
       const at = this.#pairs + i * 2;
-      const offset = this.#i32[at] as number;
-      parts.push(this.#u8.subarray(offset, offset + (this.#i32[at + 1] as number)));
+      const offset = this.#i32[at];
+      parts.push(this.#u8.subarray(offset, offset + this.#i32[at + 1]));
     }
     return Buffer.concat(parts);
   }
 
   /** Too many segments: copies them into one, in the second half of the scratch region. */
   #flatten(): void {
-    const first = this.#i32[this.#pairs] as number;
+    const first = this.#i32[this.#pairs];
     // The flat region grows behind itself when it is the first segment already.
     const again = first === this.#flatStart;
-    let at = this.#flatStart + (again ? (this.#i32[this.#pairs + 1] as number) : 0);
+    let at = this.#flatStart + (again ? this.#i32[this.#pairs + 1] : 0);
     for (let i = again ? 1 : 0; i < this.#count; i++) {
       const pair = this.#pairs + i * 2;
-      const offset = this.#i32[pair] as number;
-      const length = this.#i32[pair + 1] as number;
+      const offset = this.#i32[pair];
+      const length = this.#i32[pair + 1];
       if (at + length > this.#flatStart + this.#flatSize) {
         this.#overflowed = true;
         break;

@@ -93,7 +93,10 @@ class Tunnel {
   }
 
   timedOut(): void {
-    this.#exchange.log('info', 'upstream timed out (110: Connection timed out) while proxying upgraded connection');
+    this.#exchange.log(
+      'info',
+      'upstream timed out (110: Connection timed out) while proxying upgraded connection',
+    );
     this.close();
   }
 
