@@ -241,6 +241,21 @@ export function nowMs(): number {
   return inTurn ? f64[NOW] : native.updateClock();
 }
 
+/**
+ * As {@link nowMs}, but read afresh in any case: a delay counted from the beginning of a
+ * turn would end early by what the turn has taken so far. The turn keeps its time.
+ */
+export function freshMs(): number {
+  const now = f64[NOW];
+  const wall = f64[WALL];
+  const fresh = native.updateClock();
+  if (inTurn) {
+    f64[NOW] = now;
+    f64[WALL] = wall;
+  }
+  return fresh;
+}
+
 /** Time since 1970 in ms, as of the running or the last turn. */
 export function wallMs(): number {
   return f64[WALL];

@@ -4,7 +4,7 @@
  * A callback that computes for 80 ms makes everybody else wait for up to 80 ms; the next
  * sample shows it. The timer does not keep the process alive.
  */
-import { nowMs, type Scope } from './dispatch.js';
+import { freshMs, type Scope } from './dispatch.js';
 import { Timer } from './timer.js';
 
 /** Counters of the lag, all in ms, since the start or the last reset. */
@@ -30,7 +30,7 @@ export class LagMeter {
   constructor(scope: Scope, intervalMs: number) {
     this.#scope = scope;
     this.#intervalMs = intervalMs;
-    this.#dueMs = nowMs() + intervalMs;
+    this.#dueMs = freshMs() + intervalMs;
     this.#timer = this.#start();
   }
 
@@ -63,11 +63,11 @@ export class LagMeter {
   }
 
   #sample(): void {
-    this.#lastMs = Math.max(0, nowMs() - this.#dueMs);
+    this.#lastMs = Math.max(0, freshMs() - this.#dueMs);
     this.#samples++;
     this.#sumMs += this.#lastMs;
     this.#maxMs = Math.max(this.#maxMs, this.#lastMs);
-    this.#dueMs = nowMs() + this.#intervalMs;
+    this.#dueMs = freshMs() + this.#intervalMs;
     this.#timer = this.#start();
   }
 }

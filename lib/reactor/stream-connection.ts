@@ -9,7 +9,7 @@ import { host } from '../native/host.js';
 import type { MillraceError } from '../errors/millrace-error.js';
 import { onAbort, throwIfAborted } from '../util/abort.js';
 import type { Connection } from './connection.js';
-import { nowMs } from './dispatch.js';
+import { freshMs } from './dispatch.js';
 import { ConnectionDuplex } from './duplex.js';
 import { startPipe } from './pipe.js';
 import { StreamHandler } from './stream-handler.js';
@@ -183,7 +183,7 @@ export class StreamConnection implements AsyncIterable<Buffer> {
    * connection is destroyed with ERR_DEADLINE, or onDeadline is called.
    */
   setDeadline(delayMs: number): void {
-    this.#raw.setDeadline(nowMs() + delayMs);
+    this.#raw.setDeadline(freshMs() + delayMs);
   }
 
   /** Takes the deadline back. */

@@ -3,7 +3,7 @@ import { MillraceError } from '../errors/millrace-error.js';
 import {
   addTimer,
   armTimer,
-  nowMs,
+  freshMs,
   release,
   removeTimer,
   requestCheckpoint,
@@ -27,7 +27,7 @@ export class Timer implements TimerOwner {
     this.#id = addTimer(this);
     if (this.#id < 0) throw new MillraceError('ENOMEM', { phase: 'timer', message: 'No timer is left' });
     retain();
-    armTimer(this.#id, nowMs() + clampDelay(delayMs));
+    armTimer(this.#id, freshMs() + clampDelay(delayMs));
   }
 
   /** True until it has run or was cancelled. */
@@ -37,7 +37,7 @@ export class Timer implements TimerOwner {
 
   /** Starts anew: runs `delayMs` from now. Does nothing after it has run or was cancelled. */
   restart(delayMs: number): void {
-    if (this.#id >= 0) armTimer(this.#id, nowMs() + clampDelay(delayMs));
+    if (this.#id >= 0) armTimer(this.#id, freshMs() + clampDelay(delayMs));
   }
 
   /** The callback will not be called. Repeated calls, or a call after it ran, do nothing. */

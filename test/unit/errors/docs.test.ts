@@ -7,6 +7,12 @@ test('docs/errors.md is the table', () => {
   const text = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
   const rows = [...text.matchAll(/^\| `([A-Z_0-9]+)` \| (\w+) \| (\d+) \| ([\w-]+) \| (.+) \|$/gm)];
   expect(rows.map((row) => row.slice(1))).toEqual(
-    Object.entries(ERROR_TABLE).map(([code, row]) => [code, row.class, String(row.status), row.retry, row.text]),
+    Object.entries(ERROR_TABLE).map(([code, row]) => [
+      code,
+      row.class,
+      String(row.status),
+      row.retry,
+      row.text,
+    ]),
   );
 });

@@ -97,6 +97,11 @@ describe('timers', () => {
       const start = reactor.nowMs;
       await reactor.sleep(12);
       expect(reactor.nowMs - start).toBeGreaterThanOrEqual(12);
+      // Also when the turn has already taken a while: the delay counts from the call.
+      const called = performance.now() + 20;
+      while (performance.now() < called);
+      await reactor.sleep(10);
+      expect(performance.now() - called).toBeGreaterThanOrEqual(9.9);
       const abort = new AbortController();
       const sleep = reactor.sleep(10_000, { signal: abort.signal });
       abort.abort(new Error('woken'));
