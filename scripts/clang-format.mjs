@@ -20,5 +20,8 @@ if (spawnSync('clang-format', ['--version']).error) {
   process.exit(required ? 1 : 0);
 }
 const mode = write ? ['-i'] : ['--dry-run', '-Werror'];
-const result = spawnSync('clang-format', [...mode, '--style=file', ...files], { cwd: root, stdio: 'inherit' });
+const result = spawnSync('clang-format', [...mode, '--style=file', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+});
 process.exit(result.status ?? 1);

@@ -38,7 +38,8 @@ export function listenAddress(text: string): string {
   if (text.startsWith('unix:/')) return text;
   const { host, port } = split(text, '--from');
   if (port === undefined) throw new UsageError(`invalid address "${text}" in "--from", a port is missing`);
-  return host === '' ? String(port) : `${host}:${port}`;
+  if (host === '') return port === 0 ? '0.0.0.0:0' : String(port);
+  return `${host}:${port}`;
 }
 
 /** "3000" and ":3000" are on this machine; a scheme http:// may stand in front, port 80 is the default. */

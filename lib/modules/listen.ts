@@ -137,8 +137,10 @@ function parsePlace(at: Argument, context: ParseContext): Place {
     complain('invalid address');
   }
   const [low = '', high = low, ...more] = ports.split('-');
-  const firstPort = parsePort(low);
-  const lastPort = parsePort(high);
+  // Unlike nginx, "address:0" takes a free port: programs that run a proxy as a library want one.
+  const free = ports === '0' && host !== '*';
+  const firstPort = free ? 0 : parsePort(low);
+  const lastPort = free ? 0 : parsePort(high);
   if (firstPort === undefined || lastPort === undefined || more.length > 0) return complain('invalid port');
   if (lastPort < firstPort) return complain('invalid port range');
   return { address: numericAddress(host) ?? complain('host not found'), firstPort, lastPort };

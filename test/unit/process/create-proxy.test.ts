@@ -1,0 +1,194 @@
+/** The proxy as a library: its life, several in one process, modules of one's own, what is refused. */
+import { createServer, type Server } from 'node:http';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConfigError, createProxy, createProxyFromFile, MillraceError, NEXT } from '../../../lib/index.js';
+import type { Module, Proxy, ProxyOptions } from '../../../lib/index.js';
+
+const opened: Proxy[] = [];
+let backend: Server;
+let backendPort: number;
+/** Called for each request of the backend; answers at once unless a test sets it. */
+let onRequest: (end: () => void) => void;
+
+beforeEach(async () => {
+  onRequest = (end) => end();
+  backend = createServer((request, response) => {
+    onRequest(() => response.end(`backend ${request.url} ${request.headers.host}`));
+  });
+  await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
+  ({ port: backendPort } = backend.address() as { port: number });
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((proxy) => proxy.close()));
+  backend.closeAllConnections();
+  await new Promise((resolve) => backend.close(resolve));
+});
+
+function proxyOf(config: ProxyOptions, modules: readonly Module[] = []): Proxy {
+  const proxy = createProxy(config, { modules });
+  opened.push(proxy);
+  return proxy;
+}
+
+function answering(body: string): ProxyOptions {
+  return { http: { server: { listen: '127.0.0.1:0', location: { '/': { return: [200, body] } } } } };
+}
+
+async function url(proxy: Proxy, path = '/'): Promise<string> {
+  const [first] = await proxy.listen();
+  return `http://${first?.address}:${first?.port}${path}`;
+}
+
+describe('createProxy', () => {
+  test('proxies, and says where it listens', async () => {
+    const proxy = proxyOf({
+      http: {
+        upstream: { app: { server: `127.0.0.1:${backendPort}`, keepalive: 4 } },
+        server: {
+          listen: '127.0.0.1:0',
+          location: { '/': { proxy_pass: 'http://app', proxy_set_header: { Host: 'example.org' } } },
+        },
+      },
+    });
+    expect(proxy.addresses).toEqual([]);
+    const response = await fetch(await url(proxy, '/x?y'));
+    expect(await response.text()).toBe('backend /x?y example.org');
+    expect(proxy.addresses).toEqual([{ address: '127.0.0.1', port: expect.any(Number) as number }]);
+  });
+
+  test('two live side by side, and with a server of Node', async () => {
+    const [one, two] = [proxyOf(answering('one')), proxyOf(answering('two'))];
+    const texts = await Promise.all(
+      [await url(one), await url(two), `http://127.0.0.1:${backendPort}/`].map(async (each) =>
+        (await fetch(each)).text(),
+      ),
+    );
+    expect(texts).toEqual(['one', 'two', `backend / 127.0.0.1:${backendPort}`]);
+  });
+
+  test('listen, drain and close may be called again', async () => {
+    const proxy = proxyOf(answering('x'));
+    expect(await proxy.listen()).toEqual(await proxy.listen());
+    await Promise.all([proxy.drain(), proxy.drain(), proxy.close()]);
+    await proxy.close();
+    expect(proxy.addresses).toEqual([]);
+  });
+
+  test('drain lets an exchange finish and refuses new clients', async () => {
+    const { promise: reached, resolve: reach } = deferred<() => void>();
+    onRequest = reach;
+    const proxy = proxyOf({
+      http: {
+        server: {
+          listen: '127.0.0.1:0',
+          location: { '/': { proxy_pass: `http://127.0.0.1:${backendPort}` } },
+        },
+      },
+    });
+    const address = await url(proxy);
+    const waiting = fetch(address);
+    const end = await reached;
+    const drained = proxy.drain();
+    await expect(fetch(address)).rejects.toThrow();
+    end();
+    expect(await (await waiting).text()).toContain('backend /');
+    await drained;
+  });
+
+  test('close cuts what is under way', async () => {
+    const { promise: reached, resolve: reach } = deferred<() => void>();
+    onRequest = reach;
+    const proxy = proxyOf({
+      http: {
+        server: {
+          listen: '127.0.0.1:0',
+          location: { '/': { proxy_pass: `http://127.0.0.1:${backendPort}` } },
+        },
+      },
+    });
+    const waiting = fetch(await url(proxy)).then(
+      () => 'answered',
+      () => 'cut',
+    );
+    await reached;
+    await proxy.close();
+    expect(await waiting).toBe('cut');
+  });
+
+  test("a module of one's own: a handler and a variable", async () => {
+    const teapot: Module = {
+      name: 'teapot',
+      directives: [],
+      variables: [
+        { name: 'brew', get: (exchange) => exchange.request.header('x-brew'), doc: 'What to brew.' },
+      ],
+      location: (builder) =>
+        builder.access((exchange) =>
+          exchange.request.header('x-brew') === 'coffee' ? exchange.respond(418, 'short and stout\n') : NEXT,
+        ),
+    };
+    const location = {
+      '/': { proxy_pass: `http://127.0.0.1:${backendPort}`, add_header: { 'X-Brew': '$brew' } },
+    };
+    const proxy = proxyOf({ http: { server: { listen: '127.0.0.1:0', location } } }, [teapot]);
+    const address = await url(proxy);
+    expect((await fetch(address, { headers: { 'x-brew': 'tea' } })).headers.get('x-brew')).toBe('tea');
+    const refused = await fetch(address, { headers: { 'x-brew': 'coffee' } });
+    expect([refused.status, await refused.text()]).toEqual([418, 'short and stout\n']);
+  });
+});
+
+describe('what is refused', () => {
+  test('a mistake names the place in the object', async () => {
+    const config = { http: { server: { listen: '127.0.0.1:0', gzipp: 'on' } } } as ProxyOptions;
+    const error = await proxyOf(config)
+      .listen()
+      .catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).message).toContain('http.server');
+  });
+
+  test('a port in use rejects, and can be had once it is free', async () => {
+    const taken = { http: { server: { listen: `127.0.0.1:${backendPort}` } } };
+    const error = await proxyOf(taken)
+      .listen()
+      .catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(MillraceError);
+    expect(error).toMatchObject({ code: 'EADDRINUSE', port: backendPort });
+  });
+
+  test('listen after close', async () => {
+    const proxy = proxyOf(answering('x'));
+    await proxy.close();
+    await expect(proxy.listen()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  });
+
+  test('close while it starts leaves nothing open', async () => {
+    const proxy = proxyOf(answering('x'));
+    const starting = proxy.listen().catch((reason: unknown) => reason);
+    await proxy.close();
+    expect(await starting).toMatchObject({ code: 'ERR_CLOSED' });
+    expect(proxy.addresses).toEqual([]);
+  });
+});
+
+test('createProxyFromFile', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-'));
+  writeFileSync(
+    join(folder, 'nginx.conf'),
+    'events { } http { access_log off; server { listen 127.0.0.1:0; location / { return 200 "from a file"; } } }',
+  );
+  const proxy = createProxyFromFile('nginx.conf', { prefix: folder });
+  opened.push(proxy);
+  expect(await (await fetch(await url(proxy))).text()).toBe('from a file');
+  rmSync(folder, { recursive: true });
+});
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => (resolve = settle));
+  return { promise, resolve };
+}
