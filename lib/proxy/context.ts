@@ -65,8 +65,6 @@ export class EngineContext {
   readonly constants: ArenaConstants;
   readonly common: CommonConstants;
   readonly writer: SegmentWriter;
-  /** Offset of the scratch region. */
-  readonly scratch = host.layout.scratch;
   /** Clients, for draining and for counting. */
   readonly clients = new Set<Downstream>();
   /** True once the worker drains: every response closes its connection. */

@@ -93,7 +93,7 @@ export class ProxyEngine {
         deferred: config.deferred,
         ...(config.port < 0 ? { unlinkPath: config.address } : {}),
         onAcceptError: (errno) => {
-          errorLog.write('crit', `accept4() failed (${errnoText(errno)})`);
+          errorLog.write('crit', `accept4() failed (${errno}: ${errnoText(errno)})`);
         },
       },
       (connection) => this.#accept(connection, servers),

@@ -235,16 +235,15 @@ export class ProxyRun implements BodySink {
 
   onClose(errno: number): void {
     const wasConnecting = this.#up?.connection.connecting === true || this.#attempt.connectTimeMs < 0;
-    this.#releasePeer(this.#state === HEAD && !this.#reused);
     this.#up = null;
     if (this.#state === IDLE) return;
     if (this.#state === BODY) {
-      this.#exchange.log('error', `recv() failed (${errnoText(errno)}) while reading upstream`);
+      this.#exchange.log('error', `recv() failed (${errno}: ${errnoText(errno)}) while reading upstream`);
       this.#cut();
       return;
     }
     if (wasConnecting && !this.#reused) {
-      this.#exchange.log('error', `connect() failed (${errnoText(errno)}) while connecting to upstream`);
+      this.#exchange.log('error', `connect() failed (${errno}: ${errnoText(errno)}) while connecting to upstream`);
       this.#fail('error', true);
     } else {
       this.#died(errno);
@@ -352,7 +351,7 @@ export class ProxyRun implements BodySink {
     const stale = this.#reused && this.#attempt.bytesReceived === 0;
     if (!stale) {
       const what =
-        errno === 0 ? 'upstream prematurely closed connection' : `recv() failed (${errnoText(errno)})`;
+        errno === 0 ? 'upstream prematurely closed connection' : `recv() failed (${errno}: ${errnoText(errno)})`;
       this.#exchange.log('error', `${what} while reading response header from upstream`);
     } else {
       // An idle connection that the backend closed meanwhile (RFC 9112 section 9.3.1): not its failure.

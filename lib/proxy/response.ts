@@ -273,13 +273,13 @@ export class ResponseWriter {
     return this.#relay(offset, length, last);
   }
 
-  /** The end of a backend's chunked body with trailer lines (`name: value CRLF` each) at a range of the arena. */
-  relayTrailers(offset: number, length: number): void {
+  /** The end of a backend's chunked body with trailer lines (`name: value CRLF` each). */
+  relayTrailers(lines: string): void {
     if (this.#mode !== CHUNKED) return;
     const { writer, common } = this.#exchange.context;
     writer.reset();
     writer.text('0\r\n');
-    writer.copy(offset, length);
+    writer.text(lines);
     writer.constant(common.crlf);
     this.#flushBody();
   }

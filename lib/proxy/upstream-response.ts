@@ -197,14 +197,10 @@ export class UpstreamResponse {
   }
 
   #relayTrailers(): void {
-    const { writer, context } = this.#exchange;
-    const text = this.#chunks.trailerText();
-    if (text === '') {
-      writer.relayBody(0, 0, true);
-      return;
-    }
-    for (let i = 0; i < text.length; i++) context.u8[context.scratch + i] = text.charCodeAt(i);
-    writer.relayTrailers(context.scratch, text.length);
+    const { writer } = this.#exchange;
+    const lines = this.#chunks.trailerText();
+    if (lines === '') writer.relayBody(0, 0, true);
+    else writer.relayTrailers(lines);
   }
 
   /** Copies a (part of a) head out of the receive window; false when the arena is exhausted. */
