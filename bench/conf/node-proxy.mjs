@@ -7,9 +7,9 @@ const options = { headersTimeout: 2000, requestTimeout: 60_000, keepAliveTimeout
 const server = createServer({ ...options, connectionsCheckingInterval: 500 }, (downstream, answer) => {
   const fail = (status) => (answer.headersSent ? answer.destroy() : answer.writeHead(status).end());
   if (Number(downstream.headers['content-length'] ?? 0) > 2 * 1024 * 1024) return fail(413);
-  const { connection: _, ...headers } = downstream.headers;
+  const { connection: _, 'keep-alive': __, ...headers } = downstream.headersDistinct;
   const remote = downstream.socket.remoteAddress;
-  headers.host = headers.host.replace(/:[0-9]+$/, '');
+  headers.host = headers.host[0].replace(/:[0-9]+$/, '');
   headers['x-real-ip'] = remote;
   headers['x-forwarded-for'] = headers['x-forwarded-for']
     ? `${headers['x-forwarded-for']}, ${remote}`
@@ -19,7 +19,7 @@ const server = createServer({ ...options, connectionsCheckingInterval: 500 }, (d
   const upstream = request(
     { host: '127.0.0.1', port, method: downstream.method, path: downstream.url, headers, agent },
     (response) => {
-      const { connection: __, 'keep-alive': ___, ...fields } = response.headers;
+      const { connection: ___, 'keep-alive': ____, ...fields } = response.headersDistinct;
       answer.writeHead(response.statusCode, response.statusMessage, fields);
       response.pipe(answer);
     },

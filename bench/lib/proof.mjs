@@ -1,0 +1,160 @@
+/**
+ * The proof that a contestant does the same work as the others, on the very process
+ * that is measured afterwards: what reaches the backend, byte by byte; bodies; the
+ * pool; deadlines and limits. Who fails is not measured.
+ */
+import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
+import { BODY } from './backends.mjs';
+import { fieldOf, HttpReader } from './http-reader.mjs';
+
+/** @typedef {{ ok: boolean, what: string, detail: string }} Proof */
+
+/**
+ * Sends bytes and reads one answer, or what came until the connection ended.
+ * @param {number} port
+ * @param {Buffer | string} bytes
+ * @param {number} [limitMs]
+ * @returns {Promise<{ message: import('./http-reader.mjs').HttpMessage | undefined, afterMs: number }>}
+ */
+function exchange(port, bytes, limitMs = 10_000) {
+  return new Promise((resolve, reject) => {
+    const began = Date.now();
+    const reader = new HttpReader();
+    const socket = connect({ host: '127.0.0.1', port, noDelay: true });
+    const finish = (/** @type {import('./http-reader.mjs').HttpMessage | undefined} */ message) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve({ message, afterMs: Date.now() - began });
+    };
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Error(`no end within ${limitMs} ms`));
+    }, limitMs);
+    socket.on('connect', () => socket.write(bytes));
+    socket.on('error', () => finish(undefined));
+    socket.on('data', (chunk) => {
+      reader.push(chunk);
+      const message = reader.next();
+      if (message !== undefined) finish(message);
+    });
+    socket.on('end', () => {
+      reader.end();
+      finish(reader.next());
+    });
+  });
+}
+
+/** Fields without their order and case of names: those are free. */
+function normalised(/** @type {string} */ head) {
+  const [startLine, ...lines] = head.split('\r\n');
+  const fields = lines.map((line) => line.replace(/^[^:]*/, (name) => name.toLowerCase())).sort();
+  return [startLine, ...fields].join('\n');
+}
+
+/** What the fields of a client are when they arrive; in the order of the client. */
+const OWN = [
+  'Accept: text/html,*/*;q=0.8',
+  'Cookie: a=b; c=d',
+  'X-Twice: 1',
+  'X-Twice: 2',
+  'X-Bytes: \xe4\xf6',
+];
+const ADDED = [
+  'Host: bench.example',
+  'X-Real-IP: 127.0.0.1',
+  'X-Forwarded-For: 10.0.0.1, 127.0.0.1',
+  'X-Forwarded-Proto: http',
+];
+
+/**
+ * @typedef {object} Under
+ * @property {number} port of the proxy
+ * @property {import('./backends.mjs').Captured[]} captured by the checking backend
+ */
+
+/** @type {readonly [what: string, prove: (under: Under) => Promise<string>][]} */
+const PROOFS = [
+  [
+    'forwarded head',
+    async ({ port, captured }) => {
+      const own = [...OWN, 'X-Forwarded-For: 10.0.0.1', 'X-Real-IP: 9.9.9.9', 'Keep-Alive: 5'];
+      const lines = ['GET /check/a%20b?x=%2F HTTP/1.1', 'Host: bench.example:81', ...own];
+      await exchange(port, Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'));
+      const head = captured.at(-1)?.head ?? '';
+      const without = head.replace(/\r\nconnection: keep-alive(?=\r\n|$)/i, '');
+      const expected = [['GET /check/a%20b?x=%2F HTTP/1.1'], ADDED, OWN].flat().join('\r\n');
+      if (normalised(without) !== normalised(expected)) return `the backend got ${JSON.stringify(head)}`;
+      const twice = [...without.matchAll(/x-twice: ([12])/gi)].map((match) => match[1]).join('');
+      return twice === '12' ? '' : 'repeated fields changed their order';
+    },
+  ],
+  [
+    'body of a reply',
+    async ({ port }) => {
+      const { message } = await exchange(port, 'GET /1k HTTP/1.1\r\nHost: bench.example\r\n\r\n');
+      return message?.status === 200 && message.body.toString() === BODY ? '' : `got ${message?.head}`;
+    },
+  ],
+  [
+    'body of an upload',
+    async ({ port }) => {
+      const body = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i * 31) & 255));
+      const head = `POST /check HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
+      const { message } = await exchange(port, Buffer.concat([Buffer.from(head), body]));
+      const hash = createHash('sha256').update(body).digest('hex');
+      return message?.body.toString() === hash ? '' : 'the hash is another';
+    },
+  ],
+  [
+    'kept connections to the backend',
+    async ({ port, captured }) => {
+      const first = captured.length;
+      for (let i = 0; i < 20; i++) await exchange(port, 'GET /check HTTP/1.1\r\nHost: a\r\n\r\n');
+      const used = new Set(captured.slice(first).map(({ connection }) => connection)).size;
+      return used <= 2 ? '' : `${used} connections for 20 requests`;
+    },
+  ],
+  [
+    'client_max_body_size',
+    async ({ port, captured }) => {
+      const before = captured.length;
+      const head = 'POST /check HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n';
+      const { message } = await exchange(port, head);
+      return message?.status === 413 && captured.length === before ? '' : `got ${message?.head}`;
+    },
+  ],
+  [
+    'client_header_timeout',
+    async ({ port }) => {
+      const { message, afterMs } = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ', 8000);
+      if (afterMs < 1500 || afterMs > 6000) return `closed after ${afterMs} ms instead of 2,000`;
+      return message === undefined || message.status === 408 ? '' : `got ${message.head}`;
+    },
+  ],
+  [
+    'refusal of a bad head',
+    async ({ port }) => {
+      const head = 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy';
+      const { message } = await exchange(port, head);
+      const status = message?.status;
+      return status === 400 && fieldOf(message?.head ?? '', 'connection') !== 'keep-alive'
+        ? ''
+        : `got ${status}`;
+    },
+  ],
+];
+
+/**
+ * Runs every proof, one after another.
+ * @param {Under} under
+ * @returns {Promise<Proof[]>}
+ */
+export async function prove(under) {
+  const results = [];
+  for (const [what, run] of PROOFS) {
+    const detail = await run(under).catch((error) => String(error));
+    results.push({ ok: detail === '', what, detail });
+  }
+  return results;
+}
