@@ -63,7 +63,9 @@ export class StreamHandler implements ConnectionHandler {
     }
     this.#reader = reader;
     if (reader === undefined) return;
-    if (this.#closed.settled) this.#handOver(true);
+    this.#endDelivered = false;
+    // As everywhere, no callback comes from inside the method that sets it.
+    if (this.#closed.settled) queueMicrotask(() => this.#handOver(true));
     else if (this.#chunks.length > 0 || this.#ended) this.#scheduleHandOver();
   }
 
@@ -75,8 +77,8 @@ export class StreamHandler implements ConnectionHandler {
     const chunk = this.#takeChunk();
     if (chunk !== undefined) return Promise.resolve(chunk);
     if (this.#ended) return Promise.resolve(null);
-    if (this.#closed.settled)
-      return this.#error === undefined ? Promise.resolve(null) : Promise.reject(this.#error);
+    if (this.#closed.settled && this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#closed.settled) return Promise.resolve(null);
     this.#read = new Deferred<Buffer | null>();
     return this.#read.promise;
   }

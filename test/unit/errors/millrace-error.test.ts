@@ -19,8 +19,7 @@ describe('errno', () => {
 describe('the table', () => {
   test('knows system errors by names that exist, and our own', () => {
     for (const code of Object.keys(ERROR_TABLE)) {
-      if (!code.startsWith('ERR_'))
-        expect(errno, code).toHaveProperty(code);
+      if (!code.startsWith('ERR_')) expect(errno, code).toHaveProperty(code);
     }
     expect(errorRow('ERR_CONNECT_TIMEOUT')).toMatchObject({ class: 'timeout', status: 504, retry: 'safe' });
     expect(errorRow('ENOSUCHCODE')).toBe(FALLBACK_ROW);

@@ -165,6 +165,30 @@ describe('callbacks', () => {
       expect(await done.promise).toBe('before after');
     }));
 
+  test('that are set after the close still hear everything, and not at once', () =>
+    run(async (reactor) => {
+      const client = await dial(reactor, async (connection) => {
+        connection.write('left behind');
+        await connection.drained();
+      });
+      await reactor.sleep(20);
+      client.end();
+      await client.closed;
+      const heard: string[] = [];
+      const done = new Deferred<void>();
+      client.setCallbacks({
+        onData: (view) => heard.push(Buffer.from(view).toString()),
+        onEnd: () => heard.push('end'),
+        onClose: () => {
+          heard.push('close');
+          done.resolve();
+        },
+      });
+      expect(heard).toEqual([]);
+      await done.promise;
+      expect(heard).toEqual(['left behind', 'end', 'close']);
+    }));
+
   test('drain, and the end by default', () =>
     run(async (reactor) => {
       const drained = new Deferred<void>();
