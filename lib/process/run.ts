@@ -2,7 +2,7 @@
  * Runs a compiled configuration in this process until a signal ends it. The order
  * matters to whoever watches from outside:
  *
- *   bind every socket → write the pid file → become `user` → ready
+ *   bind every socket → listen to signals → write the pid file → become `user` → ready
  *   signal → stop or drain → remove the pid file → last line of the log
  */
 import { existsSync } from 'node:fs';
@@ -39,61 +39,69 @@ export async function runUntilStopped(options: RunOptions): Promise<void> {
     async (reactor) => {
       const engine = new ProxyEngine(reactor, compiled.runtime);
       engine.listen();
-      if (pidPath !== undefined) writePidFile(pidPath);
+      const signals = new Signals(engine, options);
       try {
+        // From here on somebody may send signals: they are listened to already.
+        if (pidPath !== undefined) writePidFile(pidPath);
         if (identity !== undefined) becomeUser(identity, logs);
-        await serve(engine, options);
+        await options.onReady?.(engine.addresses);
+        await signals.ended;
       } finally {
+        signals.close();
         if (pidPath !== undefined) removePidFile(pidPath);
       }
     },
-    {
-      // What is open after `stop` was left on purpose.
-      onLeftOpen: () => undefined,
-    },
+    // What is open after `stop` was left on purpose.
+    { onLeftOpen: () => undefined },
   );
   log.write('notice', 'exit');
   logs.flush();
 }
 
-/** Serves until a signal says otherwise. */
-async function serve(engine: ProxyEngine, options: RunOptions): Promise<void> {
-  const log = options.compiled.runtime.errorLog;
-  const ended = new Deferred<void>();
-  // A callback that throws has lost its own connection; the others go on.
-  const onException = (error: unknown): void => {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    log.write('alert', `uncaught exception: ${text}`);
-  };
-  process.on('uncaughtException', onException);
+/** What signals and stray exceptions do to a running engine, from construction to `close`. */
+class Signals {
+  /** Fulfilled when the engine has ended as a signal asked for. */
+  readonly ended: Promise<void>;
+  readonly #stopListening: () => void;
+  readonly #onException: (error: unknown) => void;
   // Without a server nothing else keeps the process: it waits for its signal all the same.
-  const alive = setInterval(() => undefined, 2 ** 30);
-  const stopListening = listenToSignals({
-    stop(signal) {
-      log.write('notice', `signal ${numberOf(signal)} (${signal}) received, exiting`);
-      engine.stop();
-      ended.resolve();
-    },
-    drain(signal) {
-      log.write('notice', `signal ${numberOf(signal)} (${signal}) received, gracefully shutting down`);
-      engine.drain().then(
-        () => ended.resolve(),
-        (error: unknown) => ended.reject(error),
-      );
-    },
-    reopenLogs: () => options.logs.reopen(),
-    unsupported(signal) {
-      const what = signal === 'SIGHUP' ? 'reload' : 'binary upgrade';
-      log.write('error', `signal ${numberOf(signal)} (${signal}) received, but ${what} is not supported yet`);
-    },
-  });
-  try {
-    await options.onReady?.(engine.addresses);
-    await ended.promise;
-  } finally {
-    clearInterval(alive);
-    stopListening();
-    process.off('uncaughtException', onException);
+  readonly #alive = setInterval(() => undefined, 2 ** 30);
+
+  constructor(engine: ProxyEngine, { compiled, logs }: RunOptions) {
+    const log = compiled.runtime.errorLog;
+    const ended = new Deferred<void>();
+    this.ended = ended.promise;
+    // A callback that throws has lost its own connection; the others go on.
+    this.#onException = (error) => {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.write('alert', `uncaught exception: ${text}`);
+    };
+    process.on('uncaughtException', this.#onException);
+    this.#stopListening = listenToSignals({
+      stop(signal) {
+        log.write('notice', `${describeSignal(signal)} received, exiting`);
+        engine.stop();
+        ended.resolve();
+      },
+      drain(signal) {
+        log.write('notice', `${describeSignal(signal)} received, gracefully shutting down`);
+        engine.drain().then(
+          () => ended.resolve(),
+          (error: unknown) => ended.reject(error),
+        );
+      },
+      reopenLogs: () => logs.reopen(),
+      unsupported(signal) {
+        const what = signal === 'SIGHUP' ? 'reload' : 'binary upgrade';
+        log.write('error', `${describeSignal(signal)} received, but ${what} is not supported yet`);
+      },
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#alive);
+    this.#stopListening();
+    process.off('uncaughtException', this.#onException);
   }
 }
 
@@ -103,6 +111,6 @@ function pidFileOf({ main }: CompiledConfig): string | undefined {
   return main.pidGiven || existsSync(dirname(path)) ? path : undefined;
 }
 
-function numberOf(signal: NodeJS.Signals): number {
-  return constants.signals[signal];
+function describeSignal(signal: NodeJS.Signals): string {
+  return `signal ${constants.signals[signal]} (${signal})`;
 }
