@@ -190,8 +190,10 @@ export class ProxyRun implements BodySink {
   onConnect(): void {
     const up = this.#up;
     if (up === null) return;
-    this.#attempt.connectTimeMs = this.#context.nowMs - this.#attempt.startedMs;
-    this.#expectResponse(up);
+    const { nowMs } = this.#context;
+    this.#attempt.connectTimeMs = nowMs - this.#attempt.startedMs;
+    // The queue leaves right behind this callback; where it does not, later writes set the deadline for sending.
+    up.connection.setDeadline(nowMs + this.#plan.config.readTimeoutMs);
   }
 
   onUpstreamDrain(): void {
