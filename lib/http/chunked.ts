@@ -130,7 +130,7 @@ export class ChunkedDecoder {
         if (this.#left === 0) this.#state = DATA_CR;
         return stop;
       }
-      if (!this.#step(u8[at] as number)) return CHUNKED_ERROR;
+      if (!this.#step(u8[at])) return CHUNKED_ERROR;
       at++;
       if (this.done) break;
     }

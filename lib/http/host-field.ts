@@ -26,7 +26,7 @@ export function checkHost(u8: Uint8Array, start: number, end: number): number {
   const literal = u8[start] === BRACKET && start < end;
   let at = literal ? start + 1 : start;
   for (; at < end; at++) {
-    const byte = u8[at] as number;
+    const byte = u8[at];
     if (HOST_BYTE[byte] === 1) continue;
     if (byte === DOT) {
       if (at > start && u8[at - 1] === DOT) return BAD_HOST;
@@ -45,7 +45,7 @@ export function checkHost(u8: Uint8Array, start: number, end: number): number {
   if (u8[at] !== COLON) return BAD_HOST;
   let port = 0;
   for (at++; at < end; at++) {
-    const digit = (u8[at] as number) - 0x30;
+    const digit = u8[at] - 0x30;
     if (digit < 0 || digit > 9) return BAD_HOST;
     port = port * 10 + digit;
     if (port >= PORT_RANGE) return BAD_HOST;

@@ -142,7 +142,7 @@ NAMES.forEach((name, id) => {
   if (id === UNKNOWN) return;
   IDS.set(name, id);
   const slot = slotOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1));
-  NEXT[id] = FIRST[slot] as number;
+  NEXT[id] = FIRST[slot];
   FIRST[slot] = id;
 });
 
@@ -164,17 +164,17 @@ export function knownHeaderName(id: number): string {
 export function identifyHeader(u8: Uint8Array, start: number, end: number): number {
   const length = end - start;
   if (length <= 0) return UNKNOWN;
-  let id = FIRST[slotOf(length, u8[start] as number, u8[end - 1] as number)] as number;
+  let id = FIRST[slotOf(length, u8[start], u8[end - 1])];
   while (id !== UNKNOWN) {
-    if (LENGTHS[id] === length && sameName(u8, start, STARTS[id] as number, length)) return id;
-    id = NEXT[id] as number;
+    if (LENGTHS[id] === length && sameName(u8, start, STARTS[id], length)) return id;
+    id = NEXT[id];
   }
   return UNKNOWN;
 }
 
 function sameName(u8: Uint8Array, start: number, at: number, length: number): boolean {
   for (let i = 0; i < length; i++) {
-    if (((u8[start + i] as number) | 0x20) !== BYTES[at + i]) return false;
+    if ((u8[start + i] | 0x20) !== BYTES[at + i]) return false;
   }
   return true;
 }

@@ -118,36 +118,36 @@ export class MessageHead {
 
   /** {@link CANONICAL}, {@link DROP}. */
   fieldFlags(index: number): number {
-    return (this.#fields[index * STRIDE + ID_FLAGS] as number) >> 8;
+    return this.#fields[index * STRIDE + ID_FLAGS] >> 8;
   }
 
   /** Id of a known name, else 0. */
   fieldId(index: number): number {
-    return (this.#fields[index * STRIDE + ID_FLAGS] as number) & 0xff;
+    return this.#fields[index * STRIDE + ID_FLAGS] & 0xff;
   }
 
   /** Where the line begins, and with it the name. */
   lineStart(index: number): number {
-    return this.#fields[index * STRIDE] as number;
+    return this.#fields[index * STRIDE];
   }
 
   /** Behind the name: the colon. */
   nameEnd(index: number): number {
-    return this.#fields[index * STRIDE + NAME_END] as number;
+    return this.#fields[index * STRIDE + NAME_END];
   }
 
   valueStart(index: number): number {
-    return this.#fields[index * STRIDE + VALUE_START] as number;
+    return this.#fields[index * STRIDE + VALUE_START];
   }
 
   /** Behind the value; equal to its start when it is empty. */
   valueEnd(index: number): number {
-    return this.#fields[index * STRIDE + VALUE_END] as number;
+    return this.#fields[index * STRIDE + VALUE_END];
   }
 
   /** Behind the line and its LF. */
   lineEnd(index: number): number {
-    return this.#fields[index * STRIDE + LINE_END] as number;
+    return this.#fields[index * STRIDE + LINE_END];
   }
 
   /** The name as received. */
@@ -166,7 +166,7 @@ export class MessageHead {
     const { length } = lowerName;
     if (this.base + this.nameEnd(index) - start !== length) return false;
     for (let i = 0; i < length; i++) {
-      if (lowerCase(this.u8[start + i] as number) !== lowerName.charCodeAt(i)) return false;
+      if (lowerCase(this.u8[start + i]) !== lowerName.charCodeAt(i)) return false;
     }
     return true;
   }
@@ -240,8 +240,8 @@ export class MessageHead {
     }
     let valueStart = base + colon + 1;
     let valueEnd = base + end;
-    while (valueStart < valueEnd && isBlank(u8[valueStart] as number)) valueStart++;
-    while (valueEnd > valueStart && isBlank(u8[valueEnd - 1] as number)) valueEnd--;
+    while (valueStart < valueEnd && isBlank(u8[valueStart])) valueStart++;
+    while (valueEnd > valueStart && isBlank(u8[valueEnd - 1])) valueEnd--;
     valueStart -= base;
     valueEnd -= base;
     const canonical =
@@ -260,7 +260,7 @@ export class MessageHead {
     fields[++at] = next;
     let fieldFlags = canonical ? CANONICAL : 0;
     if (id !== UNKNOWN && id <= LAST_SPECIAL) {
-      fieldFlags |= HOP_FLAGS[id] as number;
+      fieldFlags |= HOP_FLAGS[id];
       if (id === CONNECTION) this.#connectionFields++;
       else if (id === UPGRADE) this.#upgradeFields++;
     }
@@ -282,11 +282,11 @@ export class MessageHead {
       const end = base + this.valueEnd(i);
       let at = base + this.valueStart(i);
       while (at < end) {
-        while (at < end && (isBlank(u8[at] as number) || u8[at] === COMMA)) at++;
+        while (at < end && (isBlank(u8[at]) || u8[at] === COMMA)) at++;
         const start = at;
         while (at < end && u8[at] !== COMMA) at++;
         let stop = at;
-        while (stop > start && isBlank(u8[stop - 1] as number)) stop--;
+        while (stop > start && isBlank(u8[stop - 1])) stop--;
         if (stop === start) continue;
         if (++options > MAX_CONNECTION_OPTIONS) return false;
         this.#option(start, stop);
@@ -338,7 +338,7 @@ export class MessageHead {
     for (let i = 0; i < this.fieldCount; i++) {
       if (this.fieldId(i) !== id) continue;
       if (id !== UNKNOWN || this.#sameName(i, start, length)) {
-        this.#fields[i * STRIDE + ID_FLAGS] = (this.#fields[i * STRIDE + ID_FLAGS] as number) | (DROP << 8);
+        this.#fields[i * STRIDE + ID_FLAGS] = this.#fields[i * STRIDE + ID_FLAGS] | (DROP << 8);
       }
     }
   }
@@ -348,7 +348,7 @@ export class MessageHead {
     const name = this.lineStart(index);
     if (this.nameEnd(index) - name !== length) return false;
     for (let i = 0; i < length; i++) {
-      if (lowerCase(u8[this.base + name + i] as number) !== lowerCase(u8[start + i] as number)) return false;
+      if (lowerCase(u8[this.base + name + i]) !== lowerCase(u8[start + i])) return false;
     }
     return true;
   }
@@ -358,7 +358,7 @@ export class MessageHead {
     const { u8 } = this;
     let verdict = 0;
     for (let i = start; i < end; i++) {
-      const kind = NAME_CLASS[u8[i] as number] as number;
+      const kind = NAME_CLASS[u8[i]];
       if (kind === NAME_PLAIN) continue;
       if (kind === NAME_FORBIDDEN) return FIELD_BAD;
       if (kind === NAME_OTHER) verdict = FIELD_IGNORED;
@@ -380,7 +380,7 @@ export function latin1(u8: Uint8Array, start: number, end: number): string {
   if (length <= 0) return '';
   if (length > SHORT_TEXT) return Buffer.from(u8.buffer, u8.byteOffset + start, length).toString('latin1');
   let text = '';
-  for (let i = start; i < end; i++) text += String.fromCharCode(u8[i] as number);
+  for (let i = start; i < end; i++) text += String.fromCharCode(u8[i]);
   return text;
 }
 
@@ -389,7 +389,7 @@ export function parseLength(u8: Uint8Array, start: number, end: number): number 
   if (start === end) return -1;
   let value = 0;
   for (let i = start; i < end; i++) {
-    const digit = (u8[i] as number) - 0x30;
+    const digit = u8[i] - 0x30;
     if (digit < 0 || digit > 9) return -1;
     value = value * 10 + digit;
     if (value > Number.MAX_SAFE_INTEGER) return -1;
@@ -402,7 +402,7 @@ export function equalsLower(u8: Uint8Array, start: number, end: number, lowerTex
   const { length } = lowerText;
   if (end - start !== length) return false;
   for (let i = 0; i < length; i++) {
-    if (lowerCase(u8[start + i] as number) !== lowerText.charCodeAt(i)) return false;
+    if (lowerCase(u8[start + i]) !== lowerText.charCodeAt(i)) return false;
   }
   return true;
 }

@@ -51,7 +51,7 @@ export function identifyMethod(u8: Uint8Array, start: number, end: number): numb
   if (length === 3 && u8[start] === 0x47 && u8[start + 1] === 0x45 && u8[start + 2] === 0x54)
     return METHOD_GET;
   for (let id = METHOD_HEAD; id < NAMES.length; id++) {
-    const name = NAMES[id] as string;
+    const name = NAMES[id];
     if (name.length === length && same(u8, start, name)) return id;
   }
   return METHOD_OTHER;

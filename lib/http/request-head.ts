@@ -91,7 +91,7 @@ export class RequestHead extends RequestLine {
       const count = scanLines(base, available, this.position, tableOffset, tableLines);
       let entry = tableOffset >> 2;
       for (let i = 0; i < count; i++) {
-        const result = this.#line(i32[entry] as number, i32[entry + 1] as number, i32[entry + 2] as number);
+        const result = this.#line(i32[entry], i32[entry + 1], i32[entry + 2]);
         if (result !== 0) return result;
         entry += LINE_ENTRIES;
       }
@@ -104,7 +104,7 @@ export class RequestHead extends RequestLine {
     const { u8, base } = this;
     let at = this.position;
     while (at < available) {
-      const byte = u8[base + at] as number;
+      const byte = u8[base + at];
       if (byte === LF) {
         at++;
       } else if (byte === CR) {

@@ -123,7 +123,7 @@ export class RequestLine extends MessageHead {
     const { u8, base } = this;
     const stop = base + end;
     let at = base + start;
-    while (at < stop && METHOD_BYTE[u8[at] as number] === 1) at++;
+    while (at < stop && METHOD_BYTE[u8[at]] === 1) at++;
     if (at === base + start || at === stop || u8[at] !== SP) {
       return this.fail(BAD_REQUEST, 'client sent invalid method');
     }
@@ -143,7 +143,7 @@ export class RequestLine extends MessageHead {
     const { u8 } = this;
     if (this.methodId === METHOD_CONNECT) return this.#authority(at, stop);
     if (at === stop) return -1;
-    const first = u8[at] as number;
+    const first = u8[at];
     if (first === SLASH) {
       this.targetForm = FORM_ORIGIN;
       return this.#path(at, stop);
@@ -163,12 +163,12 @@ export class RequestLine extends MessageHead {
     let plain = true;
     let at = from;
     for (; at < stop; at++) {
-      const kind = TARGET_CLASS[u8[at] as number] as number;
+      const kind = TARGET_CLASS[u8[at]];
       if (kind === PLAIN) continue;
       if (kind === STOP) break;
       if (kind === SLASH_BYTE) {
         // Behind the last byte there is a line end, so this looks at nothing foreign.
-        const next = u8[at + 1] as number;
+        const next = u8[at + 1];
         if (next === DOT || next === SLASH) plain = false;
       } else {
         plain = false;
@@ -180,13 +180,13 @@ export class RequestLine extends MessageHead {
     if (at < stop && u8[at] === QUESTION) {
       this.argsStart = at + 1 - base;
       for (at++; at < stop; at++) {
-        const byte = u8[at] as number;
+        const byte = u8[at];
         if (byte <= SP || byte === 0x7f || byte === HASH) break;
       }
       this.argsEnd = at - base;
     }
     if (at < stop && u8[at] === HASH) {
-      for (at++; at < stop && (u8[at] as number) > SP; at++);
+      for (at++; at < stop && u8[at] > SP; at++);
     }
     if (at === stop || u8[at] !== SP) return -1;
     if (!plain && normalizePath(u8, from, base + this.pathEnd, this.mergeSlashes) === undefined) return -1;
@@ -197,12 +197,12 @@ export class RequestLine extends MessageHead {
   #absolute(from: number, stop: number): number {
     const { u8 } = this;
     let at = from;
-    while (at < stop && isSchemeByte(u8[at] as number, at > from)) at++;
+    while (at < stop && isSchemeByte(u8[at], at > from)) at++;
     if (at === from || at + 2 >= stop) return -1;
     if (u8[at] !== COLON || u8[at + 1] !== SLASH || u8[at + 2] !== SLASH) return -1;
     const host = at + 3;
     at = host;
-    while (at < stop && TARGET_CLASS[u8[at] as number] !== STOP && u8[at] !== SLASH) at++;
+    while (at < stop && TARGET_CLASS[u8[at]] !== STOP && u8[at] !== SLASH) at++;
     if (!this.setHost(host, at)) return -1;
     this.targetForm = FORM_ABSOLUTE;
     return this.#path(at, stop);
@@ -212,7 +212,7 @@ export class RequestLine extends MessageHead {
   #authority(from: number, stop: number): number {
     const { u8, base } = this;
     let at = from;
-    while (at < stop && (u8[at] as number) > SP) at++;
+    while (at < stop && u8[at] > SP) at++;
     if (at === stop || !this.setHost(from, at) || this.hostPort === 0) return -1;
     this.targetForm = FORM_AUTHORITY;
     this.pathStart = at - base;
@@ -245,7 +245,7 @@ export class RequestLine extends MessageHead {
     let minor = 0;
     const digits = end - at;
     for (; at < end; at++) {
-      const digit = (u8[at] as number) - 0x30;
+      const digit = u8[at] - 0x30;
       if (digit < 0 || digit > 9) return this.fail(BAD_REQUEST, 'client sent invalid request');
       minor = minor * 10 + digit;
     }

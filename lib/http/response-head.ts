@@ -60,15 +60,15 @@ export class ResponseHead extends MessageHead {
       const count = scanLines(base, available, this.position, tableOffset, tableLines);
       let entry = tableOffset >> 2;
       for (let i = 0; i < count; i++) {
-        const lf = i32[entry] as number;
-        const flags = i32[entry + 2] as number;
+        const lf = i32[entry];
+        const flags = i32[entry + 2];
         const start = this.position;
         const end = (flags & LINE_CRLF) !== 0 ? lf - 1 : lf;
         if (lf >= this.#maxHeadBytes) return this.#tooLarge();
         this.position = lf + 1;
         if (this.#inFields) {
           if (end === start) return this.#finish(lf + 1, requestMethod);
-          if (!this.#field(start, i32[entry + 1] as number, end, lf + 1, flags)) return BAD_RESPONSE;
+          if (!this.#field(start, i32[entry + 1], end, lf + 1, flags)) return BAD_RESPONSE;
         } else {
           this.#inFields = true;
           if ((flags & LINE_BAD) !== 0 || !this.#statusLine(start, end)) {
@@ -103,7 +103,7 @@ export class ResponseHead extends MessageHead {
     let at = base + start;
     for (let i = 0; i < HTTP1.length; i++) if (u8[at + i] !== HTTP1[i]) return false;
     at += HTTP1.length;
-    const minor = (u8[at] as number) - 0x30;
+    const minor = u8[at] - 0x30;
     if (minor < 0 || minor > 9 || u8[at + 1] !== SP) return false;
     this.version = minor === 0 ? 10 : 11;
     for (at++; at < stop && u8[at] === SP; at++);
@@ -111,7 +111,7 @@ export class ResponseHead extends MessageHead {
     this.statusStart = at - base;
     let status = 0;
     for (const digits = at + 3; at < digits; at++) {
-      const digit = (u8[at] as number) - 0x30;
+      const digit = u8[at] - 0x30;
       if (digit < 0 || digit > 9) return false;
       status = status * 10 + digit;
     }

@@ -53,7 +53,7 @@ export function scanLinesTs(u8: Uint8Array, i32: Int32Array): LineScanner {
     let colon = -1;
     let flags = 0;
     for (let at = from; at < length && count < capacity; at++) {
-      const byte = u8[offset + at] as number;
+      const byte = u8[offset + at];
       if (byte === 0x0a) {
         const first = u8[offset + begin];
         if (at > begin && u8[offset + at - 1] === 0x0d) flags |= LINE_CRLF;

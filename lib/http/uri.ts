@@ -28,9 +28,9 @@ export function normalizePath(
   const out = scratch;
   let length = 0;
   for (let at = start; at < end; at++) {
-    let byte = u8[at] as number;
+    let byte = u8[at];
     if (byte === PERCENT) {
-      byte = at + 2 < end ? hex(u8[at + 1] as number) * 16 + hex(u8[at + 2] as number) : -1;
+      byte = at + 2 < end ? hex(u8[at + 1]) * 16 + hex(u8[at + 2]) : -1;
       if (byte <= 0) return undefined;
       at += 2;
     }
@@ -55,7 +55,6 @@ export function normalizePath(
  * '#', become "%XX" (nginx's NGX_ESCAPE_URI).
  */
 export function escapeUri(path: string): string {
-  // eslint-disable-next-line no-control-regex -- control bytes are what must not pass
   return path.replace(/[\x00-\x20"#%?<>\\^`{|}\x7f-\xff]/g, escapeByte);
 }
 
