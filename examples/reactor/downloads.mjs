@@ -38,5 +38,5 @@ await Reactor.run(async (reactor) => {
   ]);
   console.log(`all: ${sizes.join(' + ')} bytes after ${elapsed()}`);
   server.close();
-  await server.closed;
+  await server.finished;
 });

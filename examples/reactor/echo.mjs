@@ -14,5 +14,5 @@ await Reactor.run(async (reactor) => {
     }
   });
   console.log(`echo on port ${listener.port}`);
-  await listener.closed;
+  await listener.finished;
 });

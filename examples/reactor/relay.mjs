@@ -23,5 +23,5 @@ await Reactor.run(async (reactor) => {
     }
   });
   console.log(`relay on port ${listener.port} to ${target}`);
-  await listener.closed;
+  await listener.finished;
 });

@@ -35,7 +35,7 @@ await Reactor.run(async (reactor) => {
   const open = new Set();
   const server = reactor.listen({ host: '127.0.0.1', port: 0 }, async (connection) => {
     open.add(connection);
-    while (!connection.isClosed) if (!connection.write(BLOCK)) await connection.drained();
+    while (!connection.closed) if (!connection.write(BLOCK)) await connection.drained();
   });
 
   const slow = readSlowly(server.port);
@@ -56,5 +56,5 @@ await Reactor.run(async (reactor) => {
   slow.stop();
   for (const connection of open) connection.destroy();
   server.close();
-  await server.closed;
+  await server.finished;
 });

@@ -28,5 +28,5 @@ await Reactor.run(async (reactor) => {
   const first = reactor.listen({ host: '127.0.0.1', port: Number(firstPort) }, shout);
   const second = reactor.listen({ host: '127.0.0.1', port: Number(secondPort) }, clock);
   console.log(`shouting on port ${first.port}, the time on port ${second.port}`);
-  await Promise.all([first.closed, second.closed]);
+  await Promise.all([first.finished, second.finished]);
 });

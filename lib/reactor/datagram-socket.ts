@@ -59,7 +59,7 @@ export class DatagramSocket implements Owner, Closing, AsyncIterable<Datagram> {
   readonly address: string;
   readonly port: number;
   readonly #onMessage: DatagramOptions['onMessage'];
-  readonly #closed = new Deferred<void>();
+  readonly #finished = new Deferred<void>();
   #handle: number;
   #queue = new Fifo<Datagram>();
   #waiter: Deferred<Datagram | null> | undefined;
@@ -83,9 +83,14 @@ export class DatagramSocket implements Owner, Closing, AsyncIterable<Datagram> {
     addOwner(handle, this);
   }
 
-  /** Fulfilled when the socket is closed. */
-  get closed(): Promise<void> {
-    return this.#closed.promise;
+  /** close() was called, by whomever. */
+  get closed(): boolean {
+    return this.#handle < 0;
+  }
+
+  /** Fulfilled when the socket is closed; never rejected. */
+  get finished(): Promise<void> {
+    return this.#finished.promise;
   }
 
   /** Datagrams that were dropped because nobody took them. */
@@ -164,7 +169,7 @@ export class DatagramSocket implements Owner, Closing, AsyncIterable<Datagram> {
     requestCheckpoint();
     this.#waiter?.resolve(null);
     this.#waiter = undefined;
-    this.#closed.resolve();
+    this.#finished.resolve();
   }
 
   #deliver(length: number): void {

@@ -8,6 +8,9 @@
  * timer id. Nothing is allocated per event.
  *
  * A callback that throws goes to `uncaughtException`, and its owner is closed.
+ *
+ * Members marked internal are left out of the published types: users see that a
+ * connection has a scope, not how the turn calls it.
  */
 import { native } from '../native/index.js';
 import { host } from '../native/host.js';
@@ -16,26 +19,29 @@ import { Fifo } from '../util/fifo.js';
 
 /** Whatever owns a descriptor: a connection, a listener, a datagram socket. */
 export interface Owner {
-  /** The descriptor is ready: READY_* flags. */
+  /** @internal The descriptor is ready: READY_* flags. */
   onReady(flags: number): void;
-  /** One of its callbacks threw; the error has been reported. It closes itself. */
+  /** @internal One of its callbacks threw; the error has been reported. It closes itself. */
   onThrow(): void;
-  /** Closes because its reactor closes. */
+  /** @internal Closes because its reactor closes. */
   onScopeClosed(): void;
   readonly scope: Scope;
 }
 
 /** Whatever owns a native timer. */
 export interface TimerOwner {
-  /** The timer is due; it is disarmed when this is called. */
+  /** @internal The timer is due; it is disarmed when this is called. */
   onTimer(): void;
+  /** @internal As for an {@link Owner}. */
   onThrow(): void;
+  /** @internal As for an {@link Owner}. */
   onScopeClosed(): void;
   readonly scope: Scope;
 }
 
 /** Whatever was closed and waits for its last callback. */
 export interface Closing {
+  /** @internal */
   deliverClose(): void;
 }
 

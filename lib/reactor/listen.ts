@@ -50,7 +50,7 @@ export function listen(
   throwIfAborted(options.signal);
   const listener = openAt(scope, options, (connection) => serve(connection, onConnection, options.onError));
   const stop = onAbort(options.signal, () => listener.close());
-  void listener.closed.then(stop);
+  void listener.finished.then(stop);
   return listener;
 }
 
@@ -126,5 +126,5 @@ function serve(
 function isCloseReason(connection: StreamConnection, error: unknown): boolean {
   if (!(error instanceof MillraceError)) return false;
   if (connection.raw.scope.closed) return CLOSED_CODES.has(error.code);
-  return connection.isClosed && (error === connection.error || error.code === 'ERR_CLOSED');
+  return connection.closed && (error === connection.error || error.code === 'ERR_CLOSED');
 }

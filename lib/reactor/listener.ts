@@ -53,7 +53,7 @@ export class Listener implements Owner, Closing {
   #onAccept: AcceptFunction;
   #options: ListenerOptions;
   #batch: Connection[] = [];
-  #closed = new Deferred<void>();
+  #finished = new Deferred<void>();
 
   /** @internal Made by `listenRaw` and `listen`. */
   constructor(scope: Scope, handle: number, onAccept: AcceptFunction, options: ListenerOptions = {}) {
@@ -77,9 +77,14 @@ export class Listener implements Owner, Closing {
     return this.#handle < 0 ? -1 : native.fileDescriptor(this.#handle);
   }
 
-  /** Fulfilled when the listener is closed, whoever closed it. */
-  get closed(): Promise<void> {
-    return this.#closed.promise;
+  /** close() was called, by whomever. */
+  get closed(): boolean {
+    return this.#handle < 0;
+  }
+
+  /** Fulfilled when the listener is closed; never rejected. */
+  get finished(): Promise<void> {
+    return this.#finished.promise;
   }
 
   /** Stops accepting; new connections wait in the kernel's backlog. */
@@ -131,7 +136,7 @@ export class Listener implements Owner, Closing {
 
   /** @internal Called by the turn. */
   deliverClose(): void {
-    this.#closed.resolve();
+    this.#finished.resolve();
   }
 
   #welcome(connection: Connection): void {

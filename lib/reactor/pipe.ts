@@ -27,7 +27,7 @@ class PipeReader implements StreamReader {
     this.#source = source;
     this.#target = target;
     this.#endTarget = endTarget;
-    void target.handler.closed.then(() => this.fail(target.handler.error ?? closedEarly()));
+    void target.handler.finished.then(() => this.fail(target.handler.error ?? closedEarly()));
   }
 
   onView(offset: number, length: number): void {

@@ -63,7 +63,7 @@ export class Reactor implements CancellableScope {
    *       const listener = reactor.listen({ port: 9001 }, async (connection) => {
    *         for await (const chunk of connection) connection.write(chunk);
    *       });
-   *       await listener.closed;
+   *       await listener.finished;
    *     });
    */
   static async run<T>(main: (reactor: Reactor) => T | Promise<T>, options: RunOptions = {}): Promise<T> {
@@ -120,7 +120,7 @@ export class Reactor implements CancellableScope {
     throwIfAborted(options.signal);
     const socket = new DatagramSocket(this, options);
     const stop = onAbort(options.signal, () => socket.close());
-    void socket.closed.then(stop);
+    void socket.finished.then(stop);
     return socket;
   }
 

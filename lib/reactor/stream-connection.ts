@@ -74,7 +74,7 @@ export class StreamConnection implements AsyncIterable<Buffer> {
   }
 
   /** Closed, by whomever. */
-  get isClosed(): boolean {
+  get closed(): boolean {
     return this.#raw.closed;
   }
 
@@ -99,8 +99,8 @@ export class StreamConnection implements AsyncIterable<Buffer> {
   }
 
   /** Fulfilled when the connection is closed; never rejected. See {@link error}. */
-  get closed(): Promise<void> {
-    return this.#handler.closed;
+  get finished(): Promise<void> {
+    return this.#handler.finished;
   }
 
   /** Why it closed; undefined while open and after a close in order. */

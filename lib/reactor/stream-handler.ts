@@ -25,7 +25,7 @@ const READ_BOUND = HIGH_WATERMARK;
 /** The handler behind a StreamConnection. */
 export class StreamHandler implements ConnectionHandler {
   readonly #connection: Connection;
-  readonly #closed = new Deferred<void>();
+  readonly #finished = new Deferred<void>();
   #chunks = new Fifo<Buffer>();
   #chunkBytes = 0;
   #holding = false;
@@ -47,8 +47,8 @@ export class StreamHandler implements ConnectionHandler {
   }
 
   /** Fulfilled when the connection is closed; never rejected. */
-  get closed(): Promise<void> {
-    return this.#closed.promise;
+  get finished(): Promise<void> {
+    return this.#finished.promise;
   }
 
   /** Why the connection closed; undefined while it is open or when it closed in order. */
@@ -65,7 +65,7 @@ export class StreamHandler implements ConnectionHandler {
     if (reader === undefined) return;
     this.#endDelivered = false;
     // As everywhere, no callback comes from inside the method that sets it.
-    if (this.#closed.settled) queueMicrotask(() => this.#handOver(true));
+    if (this.#finished.settled) queueMicrotask(() => this.#handOver(true));
     else if (this.#chunks.length > 0 || this.#ended) this.#scheduleHandOver();
   }
 
@@ -77,8 +77,8 @@ export class StreamHandler implements ConnectionHandler {
     const chunk = this.#takeChunk();
     if (chunk !== undefined) return Promise.resolve(chunk);
     if (this.#ended) return Promise.resolve(null);
-    if (this.#closed.settled && this.#error !== undefined) return Promise.reject(this.#error);
-    if (this.#closed.settled) return Promise.resolve(null);
+    if (this.#finished.settled && this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#finished.settled) return Promise.resolve(null);
     this.#read = new Deferred<Buffer | null>();
     return this.#read.promise;
   }
@@ -92,7 +92,7 @@ export class StreamHandler implements ConnectionHandler {
 
   /** Fulfilled when writing may go on; rejects when the connection closes instead. */
   drained(): Promise<void> {
-    if (this.#closed.settled) return Promise.reject(this.#error ?? closedError());
+    if (this.#finished.settled) return Promise.reject(this.#error ?? closedError());
     if (!this.#connection.awaitsDrain && !this.#connection.closed) return Promise.resolve();
     const drain = new Deferred<void>();
     this.#drains.push(drain);
@@ -164,7 +164,7 @@ export class StreamHandler implements ConnectionHandler {
     requestCheckpoint();
     if (this.#cause !== undefined) this.#error = this.#cause;
     else if (errno !== 0) this.#error = systemError(errno, 'connection', this.#place());
-    this.#closed.resolve();
+    this.#finished.resolve();
     for (const drain of this.#drains) drain.reject(this.#error ?? closedError());
     this.#drains = [];
     const read = this.#read;
@@ -196,7 +196,7 @@ export class StreamHandler implements ConnectionHandler {
 
   #scheduleHandOver(): void {
     addTask(this.#connection.scope, () => {
-      if (!this.#closed.settled) this.#handOver(false);
+      if (!this.#finished.settled) this.#handOver(false);
     });
   }
 

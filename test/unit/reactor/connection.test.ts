@@ -143,7 +143,7 @@ describe('errors', () => {
       const listener = reactor.listenRaw({ address: '127.0.0.1', port: 0 }, () => new Recorder());
       const { port } = listener;
       listener.close();
-      await listener.closed;
+      await listener.finished;
       const clientSide = new Recorder();
       reactor.connectRaw('127.0.0.1', port, clientSide);
       expect(clientSide.events).toEqual([]);
@@ -216,15 +216,14 @@ describe('deadlines', () => {
       const { client, clientSide, server, serverSide } = await connectedPair(reactor);
       const start = reactor.nowMs;
       client.setDeadline(start + 20);
-      client.setDeadline(start + 90);
+      client.setDeadline(start + 300);
       server.setDeadline(start + 10_000);
       server.setDeadline(start + 40);
       await serverSide.seen('deadline');
       expect(reactor.nowMs - start).toBeGreaterThanOrEqual(40);
-      expect(reactor.nowMs - start).toBeLessThan(85);
       expect(clientSide.events).not.toContain('deadline');
       await clientSide.seen('deadline');
-      expect(reactor.nowMs - start).toBeGreaterThanOrEqual(90);
+      expect(reactor.nowMs - start).toBeGreaterThanOrEqual(300);
       client.destroy();
       server.destroy();
     }));

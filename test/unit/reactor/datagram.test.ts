@@ -76,7 +76,7 @@ describe('datagrams', () => {
       expect(await waiting).toBeNull();
       expect(await socket.receive()).toBeNull();
       expect(() => socket.send('x', '127.0.0.1', 9)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
-      await socket.closed;
+      await socket.finished;
     }));
 
   test('a port that nobody has does not disturb the socket', () =>
@@ -85,7 +85,7 @@ describe('datagrams', () => {
       const gone = reactor.datagram({ host: '127.0.0.1' });
       const { port } = gone;
       gone.close();
-      await gone.closed;
+      await gone.finished;
       socket.send('x', '127.0.0.1', port);
       await reactor.sleep(5);
       socket.send('to myself', '127.0.0.1', socket.port);

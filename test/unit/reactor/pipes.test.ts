@@ -84,7 +84,7 @@ describe('pipe', () => {
   test('a target that goes away rejects and destroys the source', () =>
     run(async (reactor) => {
       const source = serve(reactor, async (connection) => {
-        while (!connection.isClosed) {
+        while (!connection.closed) {
           connection.write(pattern(1000));
           await reactor.sleep(1);
         }
@@ -98,13 +98,13 @@ describe('pipe', () => {
       await expect(from.pipe(to)).rejects.toMatchObject({
         code: expect.stringMatching(/ECONNRESET|EPIPE/) as string,
       });
-      await from.closed;
+      await from.finished;
     }));
 
   test('a source that breaks destroys the target; so does the signal', () =>
     run(async (reactor) => {
       const silent = serve(reactor, async (connection) => {
-        await connection.closed;
+        await connection.finished;
       });
       const rude = serve(reactor, async (connection) => {
         connection.write('x');
@@ -114,7 +114,7 @@ describe('pipe', () => {
       const from = await dial(reactor, rude);
       const to = await dial(reactor, silent);
       await expect(from.pipe(to)).rejects.toMatchObject({ code: 'ECONNRESET' });
-      await to.closed;
+      await to.finished;
 
       const a = await dial(reactor, silent);
       const b = await dial(reactor, silent);
@@ -122,7 +122,7 @@ describe('pipe', () => {
       const piped = a.pipe(b, { signal: abort.signal });
       abort.abort(new Error('stop'));
       await expect(piped).rejects.toThrow('stop');
-      await Promise.all([a.closed, b.closed]);
+      await Promise.all([a.finished, b.finished]);
     }));
 });
 

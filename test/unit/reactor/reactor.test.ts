@@ -232,7 +232,7 @@ describe('run', () => {
       ]);
       await reactor.close();
       expect(reactor.signal.aborted).toBe(true);
-      await listener.closed;
+      await listener.finished;
       return (await reactor.close()).timers;
     });
     const results = await Promise.allSettled(await waiting.promise);
@@ -248,7 +248,7 @@ describe('run', () => {
     await Reactor.run(
       async (reactor) => {
         const listener = reactor.listen({ host: '127.0.0.1', port: 0 }, () => undefined);
-        await listener.closed;
+        await listener.finished;
       },
       { signal: abort.signal },
     );
@@ -297,7 +297,7 @@ describe('side by side', () => {
         await connection.read();
         connection.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
         connection.end();
-        await connection.closed;
+        await connection.finished;
       });
       const status = await new Promise((resolve, reject) => {
         request({ host: '127.0.0.1', port: listener.port, agent: false }, (response) => {

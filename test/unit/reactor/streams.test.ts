@@ -41,9 +41,9 @@ describe('chunks', () => {
       const client = await dial(reactor, echo);
       client.end('grüße');
       expect((await readAll(client)).toString()).toBe('grüße');
-      await client.closed;
+      await client.finished;
       expect(client.error).toBeUndefined();
-      expect(client.isClosed).toBe(true);
+      expect(client.closed).toBe(true);
     }));
 
   test('are copies, and none is lost while nobody reads', () =>
@@ -113,7 +113,7 @@ describe('chunks', () => {
       };
       await expect(loop()).rejects.toMatchObject({ code: 'ECONNRESET', retry: 'if-reused', status: 502 });
       expect(chunks).toEqual(['half']);
-      await client.closed;
+      await client.finished;
       expect(client.error?.code).toBe('ECONNRESET');
       await expect(client.drained()).rejects.toMatchObject({ code: 'ECONNRESET' });
     }));
@@ -173,7 +173,7 @@ describe('callbacks', () => {
       });
       await reactor.sleep(20);
       client.end();
-      await client.closed;
+      await client.finished;
       const heard: string[] = [];
       const done = new Deferred<void>();
       client.setCallbacks({
@@ -200,7 +200,7 @@ describe('callbacks', () => {
       client.setCallbacks({ onData: (view) => (bytes += view.length) });
       await drained.promise;
       client.end();
-      await client.closed;
+      await client.finished;
       expect(bytes).toBe(8 * MB);
     }));
 });
@@ -209,7 +209,7 @@ describe('deadlines', () => {
   test('destroy the connection with ERR_DEADLINE', () =>
     run(async (reactor) => {
       const client = await dial(reactor, async (connection) => {
-        await connection.closed;
+        await connection.finished;
       });
       client.setDeadline(20);
       await expect(client.read()).rejects.toMatchObject({ code: 'ERR_DEADLINE', status: 504 });
@@ -224,7 +224,7 @@ describe('deadlines', () => {
       client.setDeadline(10_000);
       client.setDeadline(10);
       await called.promise;
-      expect(client.isClosed).toBe(false);
+      expect(client.closed).toBe(false);
       client.clearDeadline();
       client.destroy();
     }));
@@ -243,7 +243,7 @@ describe('listeners', () => {
         client.end('by file');
         expect((await readAll(client)).toString()).toBe('by file');
         listener.close();
-        await listener.closed;
+        await listener.finished;
         expect(existsSync(path)).toBe(false);
         await expect(reactor.connect({ path })).rejects.toMatchObject({ code: 'ENOENT', retry: 'safe' });
       });
@@ -296,7 +296,7 @@ describe('listeners', () => {
       expect(served).toBe(1);
       expect(listener.fileDescriptor).toBeGreaterThan(2);
       abort.abort();
-      await listener.closed;
+      await listener.finished;
       expect(listener.handle).toBe(-1);
       await expect(reactor.connect({ host: '127.0.0.1', port: listener.port })).rejects.toMatchObject({
         code: 'ECONNREFUSED',
