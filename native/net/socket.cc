@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -14,6 +15,11 @@
 
 namespace millrace {
 namespace {
+
+// Ranges up to this size in all are copied together before they are sent.
+constexpr size_t kGatherBytes = 4096;
+// Ranges that one call takes.
+constexpr size_t kMaxParts = 64;
 
 int Set(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;
@@ -187,12 +193,31 @@ int Send(Loop& loop, Handle handle, const void* data, size_t size) {
 }
 
 int SendVector(Loop& loop, Handle handle, const iovec* parts, int count, size_t total) {
+  // A head is a dozen ranges of a few bytes. The kernel walks a vector at several times the
+  // cost of copying those bytes here, so the ranges at the front that fit go as one.
+  std::array<char, kGatherBytes> gathered;
+  size_t used = 0;
+  int from = 0;
+  while (from < count && used + parts[from].iov_len <= gathered.size()) {
+    std::memcpy(gathered.data() + used, parts[from].iov_base, parts[from].iov_len);
+    used += parts[from].iov_len;
+    ++from;
+  }
+  if (used == total) return Send(loop, handle, gathered.data(), total);
   const Descriptor* descriptor = loop.Find(handle);
   if (descriptor == nullptr) return -EBADF;
+  std::array<iovec, kMaxParts> rest;
+  size_t left = 0;
+  if (from > 1) {
+    rest[left++] = {gathered.data(), used};
+  } else {
+    from = 0;
+  }
+  while (from < count && left < rest.size()) rest[left++] = parts[from++];
   // sendmsg and not writev, for the flag against SIGPIPE.
   msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts);
-  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
+  message.msg_iov = rest.data();
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(left);
   const int result =
       RetryOnInterrupt([&] { return sendmsg(descriptor->fd, &message, os::kSendFlags); });
   if (result == -EAGAIN || (result >= 0 && static_cast<size_t>(result) < total)) {

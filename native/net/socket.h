@@ -64,6 +64,7 @@ int Receive(Loop& loop, Handle handle, void* data, size_t size);
 // Bytes taken, possibly fewer than given; -EAGAIN for none. After less than everything
 // kWrite is reported once there is room. No SIGPIPE.
 int Send(Loop& loop, Handle handle, const void* data, size_t size);
+// The same for at most 64 ranges that hold `total` bytes.
 int SendVector(Loop& loop, Handle handle, const iovec* parts, int count, size_t total);
 
 // Sends FIN.
