@@ -61,7 +61,7 @@ if (result.status !== 0) {
   fail([
     'node-gyp failed; its output is above.',
     prefix === undefined
-      ? 'Node\'s headers are not next to this node, so node-gyp downloads them: is the network reachable?'
+      ? "Node's headers are not next to this node, so node-gyp downloads them: is the network reachable?"
       : `Headers of Node ${process.version}: ${prefix}/include/node`,
   ]);
 }

@@ -7,7 +7,7 @@
 //   node scripts/build-native.mjs kqueue-asan  build-kqueue-asan/
 //   ... --test                                 runs the native tests afterwards
 //
-// The addon is <folder>/RelWithDebInfo/millrace.node: pass it in MILLRACE_ADDON. One with
+// The addon is <folder>/millrace.node: pass it in MILLRACE_ADDON. One with
 // sanitizers needs LD_PRELOAD as well; scripts/with-asan.mjs sets both.
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
@@ -42,7 +42,8 @@ const nodedir = existsSync(join(prefix, 'include', 'node', 'node.h')) ? { npm_co
 const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
 const args = ['compile', '--log-level', 'warn', '--out', out, '--config', 'RelWithDebInfo'];
 // A folder that was configured before keeps its options unless each is said again.
-for (const option of [`MILLRACE_POLLER=${poller}`, 'MILLRACE_SANITIZE=OFF', ...options]) args.push(`--CD${option}`);
+for (const option of [`MILLRACE_POLLER=${poller}`, 'MILLRACE_SANITIZE=OFF', ...options])
+  args.push(`--CD${option}`);
 run(process.execPath, [cmakeJs, ...args], nodedir);
 
 // For editors and clang-tidy: the commands of the plain build.

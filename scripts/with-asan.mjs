@@ -15,12 +15,13 @@ if (command === undefined) {
   console.error('with-asan: no command');
   process.exit(1);
 }
-const library = (name) => execFileSync(process.env.CXX ?? 'g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
+const library = (name) =>
+  execFileSync(process.env.CXX ?? 'g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
 const result = spawnSync(command, rest, {
   stdio: 'inherit',
   env: {
     ...process.env,
-    MILLRACE_ADDON: join(root, `build-${kind}`, 'RelWithDebInfo', 'millrace.node'),
+    MILLRACE_ADDON: join(root, `build-${kind}`, 'millrace.node'),
     // libstdc++ too: ASan must find __cxa_throw of whatever Node links.
     LD_PRELOAD: `${library('libasan.so')} ${library('libstdc++.so')}`,
     ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1:allow_user_segv_handler=1',

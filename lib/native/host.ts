@@ -58,8 +58,8 @@ export const host: Host = {
   table: new Int32Array(buffer, layout.table, layout.tableCapacity),
   deadlines: new Float64Array(buffer, layout.deadlines, layout.timerCapacity),
   scheduled: new Float64Array(buffer, layout.scheduled, layout.timerCapacity),
-  nowMs: () => f64[nowIndex] as number,
-  wallMs: () => f64[wallClockIndex] as number,
+  nowMs: () => f64[nowIndex],
+  wallMs: () => f64[wallClockIndex],
   setTurn(turn) {
     currentTurn = turn;
   },
