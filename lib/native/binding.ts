@@ -126,7 +126,14 @@ export interface NativeBinding {
   /** Reads the monotonic clock now, writes it to `layout.now`, and returns it in ms. */
   updateClock(): number;
   /** Counters for tests and status pages: open descriptors, timers, blocks, turns. */
-  counters(): { slots: number; timers: number; blocks: number; blockBytes: number; turns: number; polls: number };
+  counters(): {
+    slots: number;
+    timers: number;
+    blocks: number;
+    blockBytes: number;
+    turns: number;
+    polls: number;
+  };
 
   // Memory.
 
