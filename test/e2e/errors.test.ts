@@ -69,6 +69,25 @@ describe('a backend', () => {
     expect(await backend.connections[0]?.waitEnd()).toBeDefined();
   });
 
+  test('that took a long upload and does not answer gives 504 after proxy_read_timeout, not proxy_send_timeout', async () => {
+    await using backend = await startBackend(async (connection) => {
+      const { target } = await connection.readMessage();
+      await sleep(1500);
+      if (target === '/late') connection.send(response('late'));
+      else await connection.waitEnd();
+    });
+    const location = (path: string, read: string, send: string): string => `location ${path} {
+      proxy_pass http://127.0.0.1:${backend.port}; proxy_read_timeout ${read}; proxy_send_timeout ${send}; }`;
+    await using proxy = await startProxy(
+      (port) => `client_max_body_size 0; server { listen 127.0.0.1:${port};
+        ${location('/never', '1s', '60s')} ${location('/late', '60s', '1s')} }`,
+    );
+    const upload = (target: string): string =>
+      `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n${'x'.repeat(3_000_000)}`;
+    expect((await exchange(proxy.port, upload('/never'))).status).toBe(504);
+    expect((await exchange(proxy.port, upload('/late'))).body).toBe('late');
+  });
+
   test('that stops in the middle is waited for, and then broken off', async () => {
     await using backend = await startBackend(async (connection) => {
       await connection.readMessage();

@@ -101,8 +101,9 @@ describe('a request is refused with 400 and its connection closed', () => {
       const host = what === 'a bad Host' ? 'a b/c' : 'a';
       client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\n${rest}`);
       const answer = await client.readMessage();
-      // A length that is only out of range may count as too large.
-      expect(what.includes('64 bits') && answer.status === 413 ? 400 : answer.status).toBe(400);
+      // A length that is only out of range may count as too large, an unknown coding as not implemented.
+      const also = what.includes('64 bits') ? 413 : what.includes('coding') ? 501 : 400;
+      expect([400, also]).toContain(answer.status);
       expect(value(answer, 'connection')).toBe('close');
       // It is closed without being asked to: lingering, at the latest when we close.
       client.end();

@@ -1,0 +1,100 @@
+// How long the parsers of lib/http take for a head, on the native scanner.
+//
+//   npm run build && node bench/micro/parser.mjs [ROUNDS]
+//
+// Prints ns per head and per byte; the best of seven runs, since other work on the
+// machine only ever adds. For instruction counts run it under
+//   valgrind --tool=none (or callgrind) with two values of ROUNDS and subtract.
+import { arenaMemory } from '/tmp/mr/http/dist/lib/http/arena.js';
+import { ChunkedDecoder } from '/tmp/mr/http/dist/lib/http/chunked.js';
+import { RequestHead } from '/tmp/mr/http/dist/lib/http/request-head.js';
+import { ResponseHead } from '/tmp/mr/http/dist/lib/http/response-head.js';
+import { host } from '/tmp/mr/http/dist/lib/native/host.js';
+
+const rounds = Number(process.argv[2] ?? 300_000);
+const only = process.argv[3];
+const { u8, layout } = host;
+const base = layout.window;
+
+const small = [
+  'GET /api/v1/items?id=42 HTTP/1.1',
+  'Host: bench.example:8080',
+  'Connection: keep-alive',
+  'Accept: */*',
+];
+
+const browser = [
+  'GET /assets/app.3f9c.js?v=20261121&lang=de HTTP/1.1',
+  'Host: www.example.com',
+  'Connection: keep-alive',
+  'sec-ch-ua: "Chromium";v="130", "Not?A_Brand";v="99"',
+  'sec-ch-ua-mobile: ?0',
+  'sec-ch-ua-platform: "Linux"',
+  'Upgrade-Insecure-Requests: 1',
+  'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36',
+  'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
+  'Sec-Fetch-Site: none',
+  'Sec-Fetch-Mode: navigate',
+  'Sec-Fetch-User: ?1',
+  'Sec-Fetch-Dest: document',
+  'Accept-Encoding: gzip, deflate, br, zstd',
+  'Accept-Language: de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7',
+  'Cookie: session=4bf92f3577b34da6a3ce929d0e0e4736; theme=dark; consent=1%2C2%2C3',
+];
+
+const response = [
+  'HTTP/1.1 200 OK',
+  'Server: backend',
+  'Date: Sat, 21 Nov 2026 03:00:00 GMT',
+  'Content-Type: text/html; charset=utf-8',
+  'Content-Length: 1024',
+  'Connection: keep-alive',
+  'ETag: "33a64df551425fcc55e4d42a148795d9f25f89d4"',
+];
+
+function put(lines) {
+  const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+  u8.set(bytes, base);
+  return bytes.length;
+}
+
+function measure(name, length, run) {
+  if (only !== undefined && !name.includes(only)) return;
+  let best = Infinity;
+  for (let i = 0; i < 7; i++) {
+    const start = process.hrtime.bigint();
+    for (let j = 0; j < rounds; j++) if (run(length) !== length) throw new Error(`${name} failed`);
+    best = Math.min(best, Number(process.hrtime.bigint() - start) / rounds);
+  }
+  console.log(
+    `${name.padEnd(28)} ${String(length).padStart(6)} bytes ${best.toFixed(0).padStart(6)} ns ${(best / length).toFixed(2).padStart(6)} ns/byte`,
+  );
+}
+
+const limits = { maxRequestLineBytes: 8192, maxFieldBytes: 8192, maxHeadBytes: 32768, maxFields: 1000 };
+const requestHead = new RequestHead(arenaMemory);
+const parseRequest = (length) => {
+  requestHead.begin(limits);
+  return requestHead.parse(base, length);
+};
+const responseHead = new ResponseHead(arenaMemory);
+const parseResponse = (length) => {
+  responseHead.begin();
+  return responseHead.parse(base, length, 'GET');
+};
+const chunks = new ChunkedDecoder();
+const decode = (length) => {
+  chunks.reset();
+  let at = base;
+  while (!chunks.done) at = chunks.next(u8, at, base + length);
+  return at - base;
+};
+
+measure('request, small', put(small), parseRequest);
+measure('request, browser', put(browser), parseRequest);
+measure('response', put(response), parseResponse);
+measure('scanner alone, browser', put(browser), (length) => {
+  arenaMemory.scanLines(base, length, 0, arenaMemory.tableOffset, arenaMemory.tableLines);
+  return length;
+});
+measure('chunked, 64 of 64 bytes', put([`${`40\r\n${'x'.repeat(64)}\r\n`.repeat(64)}0`]), decode);
