@@ -212,18 +212,18 @@ async function main() {
   const idle = {};
   if (wanted.includes(IDLE.letter)) {
     const count = Number(values.idle);
-    say(`\nf: ${IDLE.what} (${count}, each after one request)`);
+    say(`\nf: ${IDLE.what} (${count} or as many as it takes, each after one request)`);
     for (const one of contestants) {
       // Warm: the loads above, or this one when f is alone.
       const [load] = LOADS;
       if (measurements.length === 0 && load !== undefined) await measure(one, load, TOOLS[0] ?? '', -1);
-      idle[one.name] = await idleMemory(one, count);
+      idle[one.name] = await idleMemory(one, Math.min(count, one.clients));
     }
     const mb = (/** @type {number} */ bytes) => (bytes / 1024 / 1024).toFixed(1);
-    const rows = Object.entries(idle).map(([name, { before, after, perClient }]) => [
-      ...[name, perClient.toFixed(0), mb(before), mb(after)],
+    const rows = Object.entries(idle).map(([name, { count, before, after, perClient }]) => [
+      ...[name, String(count), perClient.toFixed(0), mb(before), mb(after)],
     ]);
-    say(table([['', 'bytes each', 'RSS MB before', 'RSS MB with them'], ...rows]));
+    say(table([['', 'clients', 'bytes each', 'RSS MB before', 'RSS MB with them'], ...rows]));
   }
 
   const setting = { rounds, seconds, cpuProxy, cpuLoad, command: process.argv.slice(2).join(' ') };

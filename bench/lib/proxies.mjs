@@ -10,6 +10,14 @@ import { freePort, isInstalled, start, versionOf, waitForPort } from './processe
 
 const BENCH = join(dirname(fileURLToPath(import.meta.url)), '..');
 
+/** Descriptors that a process may have, as far as its limit can be raised. */
+const DESCRIPTORS = Number(
+  /open files\s+\S+\s+([0-9]+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024,
+);
+
+/** Clients that HAProxy takes: it wants two descriptors for each and some more. */
+const HAPROXY_MAXCONN = Math.min(20_000, Math.floor((DESCRIPTORS - 200) / 2));
+
 /** Our binary; MILLRACE_BINARY names another. */
 export const MILLRACE = process.env['MILLRACE_BINARY'] ?? join(BENCH, '../bin/millrace');
 
@@ -25,6 +33,7 @@ export const MILLRACE = process.env['MILLRACE_BINARY'] ?? join(BENCH, '../bin/mi
  * @property {string} version
  * @property {number} port
  * @property {number} pid
+ * @property {number} clients idle ones that it can hold under the limits of this machine
  * @property {() => Promise<void>} stop
  */
 
@@ -99,15 +108,19 @@ export const KINDS = [
  */
 export async function startContestant(kind, backends, { cpu } = {}) {
   const listen = await freePort();
-  const files = fillTemplate(kind.template, { PORT: listen, FAST: backends.fast, CHECK: backends.check });
+  const files = fillTemplate(kind.template, {
+    PORT: listen,
+    FAST: backends.fast,
+    CHECK: backends.check,
+    MAXCONN: HAPROXY_MAXCONN,
+  });
   const [program, args] = kind.command(files, { ...backends, listen });
-  // Ten thousand clients are twenty thousand descriptors; where the limit cannot be raised it stays.
-  const raise = 'ulimit -n 65536 2>/dev/null; exec "$@"';
-  const one = start('sh', ['-c', raise, 'sh', program, ...args], { cpu });
+  const one = start('sh', ['-c', 'ulimit -n $(ulimit -Hn); exec "$@"', 'sh', program, ...args], { cpu });
   await waitForPort(listen, one);
   const stop = async () => {
     await one.stop();
     rmSync(files.folder, { recursive: true, force: true });
   };
-  return { name: kind.name, version: kind.version() ?? '', port: listen, pid: one.pid, stop };
+  const clients = kind.name === 'haproxy' ? HAPROXY_MAXCONN - 100 : DESCRIPTORS - 1000;
+  return { name: kind.name, version: kind.version() ?? '', port: listen, pid: one.pid, clients, stop };
 }
