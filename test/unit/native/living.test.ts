@@ -28,24 +28,28 @@ describe.each([
 ])('while the host is %s', (_name, setup) => {
   const start = setup + END;
 
-  it('an interval keeps its time', async () => {
-    const [mean, early] = await lines(`${start}
+  // Not by the clock, which a loaded machine stretches: by the turns of ours that were begun
+  // although the interval was due.
+  it('no interval waits for our turns', async () => {
+    const [late, early] = await lines(`${start}
       const begin = performance.now();
-      let ticks = 0, last = begin, early = 0;
+      let ticks = 0, due = begin + 10, turns = 0, worst = 0, early = 0;
+      m.hooks.turn = () => { if (performance.now() > due + 1.5) turns++; };
       const interval = setInterval(() => {
         const now = performance.now();
-        if (now - last < 8) early++;
-        last = now;
+        if (now < due - 1.5) early++;
+        worst = Math.max(worst, turns);
+        turns = 0;
+        due = now + 10;
         if (++ticks < 40) return;
         clearInterval(interval);
-        console.log((now - begin) / ticks);
+        console.log(worst);
         console.log(early);
         end();
       }, 10);
     `);
-    expect(Number(mean)).toBeGreaterThan(9);
-    expect(Number(mean)).toBeLessThan(15 * SLOW);
-    expect(Number(early)).toBeLessThan(8);
+    expect(Number(late)).toBeLessThanOrEqual(3);
+    expect(Number(early)).toBe(0);
   });
 
   it('immediates chain quickly and timers run between them', async () => {
@@ -108,24 +112,24 @@ describe.each([
   });
 
   it('our timers keep their time', async () => {
-    const [late] = await lines(`${start}
+    const [earliest, median] = await lines(`${start}
       const alive = setInterval(() => {}, 1000);
-      let left = 20, worst = 0;
+      const late = [];
       (function next() {
         const due = m.native.updateClock() + 7.3;
         m.after(7.3, () => {
-          const late = m.native.updateClock() - due;
-          if (late < 0) worst = -Infinity;
-          worst = Math.max(worst, late);
-          if (--left > 0) return next();
-          console.log(worst);
+          late.push(m.native.updateClock() - due);
+          if (late.length < 21) return next();
+          late.sort((a, b) => a - b);
+          console.log(late[0]);
+          console.log(late[10]);
           clearInterval(alive);
           end();
         });
       })();
     `);
-    expect(Number(late)).toBeGreaterThanOrEqual(0);
-    expect(Number(late)).toBeLessThan(50 * SLOW);
+    expect(Number(earliest)).toBeGreaterThanOrEqual(0);
+    expect(Number(median)).toBeLessThan(20 * SLOW);
   });
 });
 
