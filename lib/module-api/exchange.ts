@@ -44,6 +44,8 @@ export interface Request {
   readonly protocol: string;
   /** Lower-cased host without port: absolute-form, else Host, else the server's name. */
   readonly host: string;
+  /** Appends `host`. */
+  writeHost(out: ByteWriter): void;
   /** First field of that name, or undefined. Several are joined with ", " (Cookie with "; "). */
   header(name: string): string | undefined;
   /** Appends what `header` gives. */

@@ -72,6 +72,22 @@ export class RequestView implements Request {
       : normalizeHost(head.text(head.hostStart, head.hostEnd));
   }
 
+  writeHost(out: ByteWriter): void {
+    const { head, context } = this.#exchange;
+    const { u8 } = context;
+    const start = head.base + head.hostStart;
+    const length = head.hostEnd - head.hostStart;
+    for (let i = start; i < start + length; i++) {
+      const byte = u8[i] as number;
+      if (byte >= 0x41 && byte <= 0x5a) {
+        out.text(this.host);
+        return;
+      }
+    }
+    if (head.hostStart >= 0 && length > 0) out.copy(start, length);
+    else out.text(this.host);
+  }
+
   header(name: string): string | undefined {
     const { head } = this.#exchange;
     const lower = name.toLowerCase();

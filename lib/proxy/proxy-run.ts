@@ -98,7 +98,8 @@ export class ProxyRun implements BodySink {
   start(plan: ProxyPlan): void {
     const exchange = this.#exchange;
     this.#plan = plan;
-    this.#tried.length = 0;
+    // Setting a length is a call of the runtime, even where nothing changes.
+    if (this.#tried.length > 0) this.#tried.length = 0;
     this.#freshOnly = false;
     this.#startedMs = this.#context.nowMs;
     this.#requestSent = false;

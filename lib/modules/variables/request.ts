@@ -86,7 +86,7 @@ export const requestVariables: readonly Variable[] = [
   {
     name: 'host',
     get: ({ request }) => request.host,
-    write: ({ request }, out) => out.text(request.host),
+    write: ({ request }, out) => request.writeHost(out),
     doc: "Host of the request without its port, lower-cased: from the request line, else the Host field, else the server's name.",
   },
   {

@@ -181,6 +181,7 @@ function fakeRequest(given: FakeRequest, target: string): Request {
     target,
     protocol: given.protocol ?? 'HTTP/1.1',
     host: given.host ?? 'example.com',
+    writeHost: (out) => out.text(given.host ?? 'example.com'),
     header,
     writeHeader: (name, out) => out.text(header(name) ?? ''),
     headers: () => headers.map(([name, value]): [string, string] => [name, value]),
