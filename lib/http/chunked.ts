@@ -265,7 +265,8 @@ export class ChunkedDecoder {
 
   /** Whether the line that just ended must not be passed on. */
   #forbidden(): boolean {
-    const id = identifyHeader(this.#trailers, this.#lineStart, this.#nameEnd);
+    const view = new DataView(this.#trailers.buffer);
+    const id = identifyHeader(view, this.#lineStart, this.#nameEnd);
     return FORBIDDEN_TRAILERS[id] === 1;
   }
 

@@ -105,6 +105,7 @@ export class MessageHead {
   protected saysClose = false;
   /** Connection lists "keep-alive". */
   protected saysKeepAlive = false;
+  readonly #view: DataView;
   #fields = new Int32Array(INITIAL_FIELDS * STRIDE);
   #connectionFields = 0;
   #upgradeFields = 0;
@@ -112,6 +113,7 @@ export class MessageHead {
   constructor(memory: HeadMemory) {
     this.memory = memory;
     this.u8 = memory.u8;
+    this.#view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.u8.byteLength);
   }
 
   // Fields by index, from 0 to fieldCount - 1
@@ -233,38 +235,35 @@ export class MessageHead {
   protected addField(start: number, colon: number, end: number, next: number, flags: number): number {
     if ((flags & (LINE_BAD | LINE_INDENTED)) !== 0 || colon <= start) return FIELD_BAD;
     const { u8, base } = this;
-    const id = identifyHeader(u8, base + start, base + colon);
+    const id = identifyHeader(this.#view, base + start, base + colon);
     if (id === UNKNOWN) {
       const verdict = this.#checkName(base + start, base + colon);
       if (verdict !== 0) return verdict;
     }
-    let valueStart = base + colon + 1;
-    let valueEnd = base + end;
-    while (valueStart < valueEnd && isBlank(u8[valueStart])) valueStart++;
-    while (valueEnd > valueStart && isBlank(u8[valueEnd - 1])) valueEnd--;
-    valueStart -= base;
-    valueEnd -= base;
-    const canonical =
-      (flags & LINE_CRLF) !== 0 &&
-      valueEnd === end &&
-      valueStart === colon + 2 &&
-      u8[base + colon + 1] === SP;
     const index = this.fieldCount++;
-    let at = index * STRIDE;
+    const at = index * STRIDE;
     if (at === this.#fields.length) this.#grow();
     const fields = this.#fields;
     fields[at] = start;
-    fields[++at] = colon;
-    fields[++at] = valueStart;
-    fields[++at] = valueEnd;
-    fields[++at] = next;
-    let fieldFlags = canonical ? CANONICAL : 0;
+    fields[at + NAME_END] = colon;
+    fields[at + VALUE_START] = colon + 2;
+    fields[at + VALUE_END] = end;
+    fields[at + LINE_END] = next;
+    let fieldFlags = CANONICAL;
     if (id !== UNKNOWN && id <= LAST_SPECIAL) {
       fieldFlags |= HOP_FLAGS[id];
       if (id === CONNECTION) this.#connectionFields++;
       else if (id === UPGRADE) this.#upgradeFields++;
     }
-    fields[++at] = id | (fieldFlags << 8);
+    fields[at + ID_FLAGS] = id | (fieldFlags << 8);
+    // Nearly every line is in canonical form: one space, then a value that ends with the line.
+    const usual =
+      (flags & LINE_CRLF) !== 0 &&
+      end - colon > 2 &&
+      u8[base + colon + 1] === SP &&
+      u8[base + colon + 2] > SP &&
+      u8[base + end - 1] > SP;
+    if (!usual) this.#trim(at, flags);
     return id;
   }
 
@@ -277,8 +276,10 @@ export class MessageHead {
     if (this.#connectionFields === 0) return true;
     const { u8, base } = this;
     let options = 0;
-    for (let i = this.find(CONNECTION); i < this.fieldCount; i++) {
+    let left = this.#connectionFields;
+    for (let i = this.find(CONNECTION); left > 0; i++) {
       if (this.fieldId(i) !== CONNECTION) continue;
+      left--;
       const end = base + this.valueEnd(i);
       let at = base + this.valueStart(i);
       while (at < end) {
@@ -325,7 +326,7 @@ export class MessageHead {
       this.saysClose = true;
       return;
     }
-    const id = identifyHeader(u8, start, end);
+    const id = identifyHeader(this.#view, start, end);
     if (id === UPGRADE && this.#upgradeFields > 0) this.upgrade = true;
     if (
       id === HOST ||
@@ -365,6 +366,26 @@ export class MessageHead {
       else if (this.ignoreInvalid && !(this.underscores && kind === NAME_UNDERSCORE)) verdict = FIELD_IGNORED;
     }
     return verdict;
+  }
+
+  /** Takes the blanks off the value of a record, and CANONICAL if the line is not in that form. */
+  #trim(at: number, flags: number): void {
+    const { u8, base } = this;
+    const fields = this.#fields;
+    const colon = fields[at + NAME_END];
+    const end = fields[at + VALUE_END];
+    let valueStart = colon + 1;
+    let valueEnd = end;
+    while (valueStart < valueEnd && isBlank(u8[base + valueStart])) valueStart++;
+    while (valueEnd > valueStart && isBlank(u8[base + valueEnd - 1])) valueEnd--;
+    fields[at + VALUE_START] = valueStart;
+    fields[at + VALUE_END] = valueEnd;
+    const canonical =
+      (flags & LINE_CRLF) !== 0 &&
+      valueEnd === end &&
+      valueStart === colon + 2 &&
+      u8[base + colon + 1] === SP;
+    if (!canonical) fields[at + ID_FLAGS] &= ~(CANONICAL << 8);
   }
 
   #grow(): void {
