@@ -7,11 +7,17 @@ import { expect, onTestFinished } from 'vitest';
 import type { Exchange, LogHandler, PhaseHandler } from '../../../lib/module-api/index.js';
 import { native } from '../../../lib/native/index.js';
 import { ProxyEngine } from '../../../lib/proxy/engine.js';
-import type { LocationConfig, RuntimeConfig, ServerConfig } from '../../../lib/proxy/runtime.js';
-import type { UpstreamGroup } from '../../../lib/proxy/upstream-group.js';
+import { proxyHandler } from '../../../lib/proxy/proxy-handler.js';
+import type {
+  LocationConfig,
+  ProxyPassConfig,
+  RuntimeConfig,
+  ServerConfig,
+} from '../../../lib/proxy/runtime.js';
+import { UpstreamGroup } from '../../../lib/proxy/upstream-group.js';
 import { Reactor } from '../../../lib/reactor/reactor.js';
 import { Peer } from '../../e2e/support/peer.js';
-import { MemoryLog, location, server } from './support.js';
+import { MemoryLog, constant, location, server } from './support.js';
 
 /** What a log handler saw. */
 export interface Logged {
@@ -35,6 +41,8 @@ export class Rig {
     this.engine = new ProxyEngine(this.reactor, config);
     this.errorLog = errorLog;
     this.logged = logged;
+    // Also when listen() throws, everything must be given back.
+    onTestFinished(() => this.#dispose());
     this.engine.listen();
   }
 
@@ -70,7 +78,7 @@ export class Rig {
   }
 
   /** Ends everything and checks that nothing is left. */
-  async dispose(): Promise<void> {
+  async #dispose(): Promise<void> {
     for (const client of this.#clients) client.close();
     this.engine.stop();
     await this.until('the clients to go', () => this.engine.context.clients.size === 0);
@@ -97,6 +105,59 @@ export function request(method: string, target: string, ...fields: string[]): st
   return `${[`${method} ${target} HTTP/1.1`, 'Host: example.com', ...fields].join('\r\n')}\r\n\r\n`;
 }
 
+/** A group with one peer on 127.0.0.1, and a content handler that proxies to it. */
+export function proxyTo(
+  port: number,
+  given: Partial<ProxyPassConfig> = {},
+): { readonly group: UpstreamGroup; readonly handler: PhaseHandler } {
+  const name = `127.0.0.1:${port}`;
+  const group = new UpstreamGroup({
+    name,
+    keepalive: 8,
+    keepaliveRequests: 1000,
+    keepaliveTimeoutMs: 60_000,
+    keepaliveTimeMs: 3_600_000,
+    peers: [
+      {
+        address: '127.0.0.1',
+        port,
+        name,
+        weight: 1,
+        maxFails: 1,
+        failTimeoutMs: 10_000,
+        maxConns: 0,
+        backup: false,
+        down: false,
+      },
+    ],
+  });
+  const handler = proxyHandler({
+    group,
+    proxyHost: name,
+    proxyPort: String(port),
+    uri: undefined,
+    locationPrefix: '/',
+    target: undefined,
+    setHeaders: [{ name: 'Host', value: constant(name) }],
+    hideHeaders: [],
+    connectTimeoutMs: 5_000,
+    sendTimeoutMs: 5_000,
+    readTimeoutMs: 5_000,
+    httpVersion: '1.1',
+    nextUpstream: {
+      error: true,
+      timeout: true,
+      invalidHeader: false,
+      nonIdempotent: false,
+      statuses: new Set(),
+      tries: 0,
+      timeoutMs: 0,
+    },
+    ...given,
+  });
+  return { group, handler };
+}
+
 /** A location with content, or the rest of what a location has. */
 export type Place = PhaseHandler | Omit<Partial<LocationConfig>, 'name'>;
 
@@ -107,11 +168,13 @@ export interface StartOptions extends Omit<Partial<ServerConfig>, 'locations' | 
   readonly all?: Partial<LocationConfig>;
   readonly upstreams?: readonly UpstreamGroup[];
   readonly workerConnections?: number;
+  /** One listen for each; by default one on a free port. */
+  readonly ports?: readonly number[];
 }
 
 /** Starts an engine with these locations: prefixes, "= /exact", "@named". It ends with the test. */
 export function start(places: Readonly<Record<string, Place>>, options: StartOptions = {}): Rig {
-  const { fallback, all, upstreams, workerConnections, ...rest } = options;
+  const { fallback, all, upstreams, workerConnections, ports = [0], ...rest } = options;
   const errorLog = new MemoryLog();
   const logged: Logged[] = [];
   const log: LogHandler = ({ uri, response, completed }: Exchange) => {
@@ -124,30 +187,23 @@ export function start(places: Readonly<Record<string, Place>>, options: StartOpt
     const name = exact ? key.slice(2) : key;
     return location({ ...common, ...(exact ? { kind: 'exact' as const } : {}), ...given, name });
   });
+  const servers = [
+    server({ ...rest, locations, fallback: location({ ...common, kind: 'server', ...fallback, name: '' }) }),
+  ];
   const config: RuntimeConfig = {
-    listens: [
-      {
-        address: '127.0.0.1',
-        port: 0,
-        backlog: 511,
-        reusePort: false,
-        ipv6Only: false,
-        deferred: false,
-        position: undefined,
-        servers: [
-          server({
-            ...rest,
-            locations,
-            fallback: location({ ...common, kind: 'server', ...fallback, name: '' }),
-          }),
-        ],
-      },
-    ],
+    listens: ports.map((port) => ({
+      address: '127.0.0.1',
+      port,
+      backlog: 511,
+      reusePort: false,
+      ipv6Only: false,
+      deferred: false,
+      position: undefined,
+      servers,
+    })),
     upstreams: upstreams ?? [],
     errorLog,
     workerConnections: workerConnections ?? 512,
   };
-  const rig = new Rig(config, errorLog, logged);
-  onTestFinished(() => rig.dispose());
-  return rig;
+  return new Rig(config, errorLog, logged);
 }
