@@ -77,6 +77,17 @@ async function autocannon({ port, connections, seconds, fields, cpu }) {
 }
 
 /**
+ * Sends this many requests with autocannon, not longer than it takes.
+ * @param {{ port: number, connections: number, fields: readonly string[] }} load
+ * @param {number} requests
+ */
+export async function runRequests({ port, connections, fields }, requests) {
+  const headers = fields.flatMap((field) => ['-H', field.replace(': ', '=')]);
+  const args = [AUTOCANNON, '-c', String(connections), '-a', String(requests), ...headers];
+  await run(process.execPath, [...args, `http://127.0.0.1:${port}/1k`]);
+}
+
+/**
  * Runs a load to its end.
  * @param {string} tool one of {@link TOOLS}
  * @param {Load} load

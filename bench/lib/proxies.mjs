@@ -62,6 +62,7 @@ export function fillTemplate(name, values) {
  * @property {string} name
  * @property {() => string | undefined} version undefined when it is not installed
  * @property {string} template in bench/conf
+ * @property {readonly string[]} [single] arguments that make it one process, for tools that follow no other
  * @property {(files: { folder: string, path: string }, ports: Backends & { listen: number }) => [string, string[]]} command
  */
 
@@ -81,6 +82,7 @@ export const KINDS = [
     version: () => (isInstalled('nginx') ? versionOf('nginx') : undefined),
     template: 'proxy.nginx.conf',
     command: ({ folder, path }) => ['nginx', nginxArgs(folder, path)],
+    single: ['-g', 'master_process off;'],
   },
   {
     name: 'haproxy',
@@ -103,10 +105,11 @@ export const KINDS = [
  * Starts a contestant on a free port.
  * @param {Kind} kind
  * @param {Backends} backends
- * @param {{ cpu?: number | undefined }} [options]
+ * @param {{ cpu?: number | undefined, wrap?: readonly string[], startMs?: number }} [options]
+ *   `wrap` is a command in front of its own; `startMs` how long it may take until it listens
  * @returns {Promise<Contestant>}
  */
-export async function startContestant(kind, backends, { cpu } = {}) {
+export async function startContestant(kind, backends, { cpu, wrap = [], startMs = 10_000 } = {}) {
   const listen = await freePort();
   const files = fillTemplate(kind.template, {
     PORT: listen,
@@ -115,8 +118,9 @@ export async function startContestant(kind, backends, { cpu } = {}) {
     MAXCONN: HAPROXY_MAXCONN,
   });
   const [program, args] = kind.command(files, { ...backends, listen });
-  const one = start('sh', ['-c', 'ulimit -n $(ulimit -Hn); exec "$@"', 'sh', program, ...args], { cpu });
-  await waitForPort(listen, one);
+  const command = [...wrap, program, ...args, ...(wrap.length > 0 ? (kind.single ?? []) : [])];
+  const one = start('sh', ['-c', 'ulimit -n $(ulimit -Hn); exec "$@"', 'sh', ...command], { cpu });
+  await waitForPort(listen, one, startMs);
   const stop = async () => {
     await one.stop();
     rmSync(files.folder, { recursive: true, force: true });
