@@ -7,25 +7,16 @@
  * Line ends are CR LF and nothing else. What a sender can make us hold or skip is
  * bounded: digits, extensions and trailers.
  */
+import { COLON, CR, DEL, HTAB, latin1, LF, SEMICOLON, SP } from './bytes.js';
 import { TOKEN } from './fields.js';
 import { identifyHeader, KNOWN_HEADER_COUNT, knownHeaderId } from './known-headers.js';
-import { latin1 } from './message-head.js';
 
-/** Bytes of extensions in the whole body. */
-const MAX_EXTENSION_BYTES = 16 * 1024;
-/** Bytes of the trailer section. */
-const MAX_TRAILER_BYTES = 16 * 1024;
+/** Default limit for extensions and for trailers. */
+const DEFAULT_LIMIT_BYTES = 16 * 1024;
 /** Digits of one size, leading zeros included. */
 const MAX_SIZE_DIGITS = 32;
 /** One digit more must still be a safe integer. */
 const MAX_SIZE_BEFORE_DIGIT = Math.floor((Number.MAX_SAFE_INTEGER - 15) / 16);
-
-const HTAB = 0x09;
-const LF = 0x0a;
-const CR = 0x0d;
-const SP = 0x20;
-const SEMICOLON = 0x3b;
-const COLON = 0x3a;
 
 /** Before the first digit of a size. */
 const SIZE_START = 0;
@@ -83,6 +74,8 @@ export class ChunkedDecoder {
   done = false;
   /** What was wrong, for the log. */
   errorReason = '';
+  readonly #maxExtensionBytes: number;
+  readonly #maxTrailerBytes: number;
   #state = SIZE_START;
   /** Bytes of data left in the chunk; the size while it is being read. */
   #left = 0;
@@ -96,6 +89,12 @@ export class ChunkedDecoder {
   /** Of the trailer line being read, within `#trailers`. */
   #lineStart = 0;
   #nameEnd = 0;
+
+  /** Bounds in bytes: of all extensions of one body, and of its trailer section. */
+  constructor(maxExtensionBytes = DEFAULT_LIMIT_BYTES, maxTrailerBytes = DEFAULT_LIMIT_BYTES) {
+    this.#maxExtensionBytes = maxExtensionBytes;
+    this.#maxTrailerBytes = maxTrailerBytes;
+  }
 
   /** Before every body. */
   reset(): void {
@@ -167,7 +166,7 @@ export class ChunkedDecoder {
         return this.#size(byte);
       case EXTENSION:
         if (byte === CR) this.#state = SIZE_LF;
-        else if (isControl(byte) || ++this.#extensionBytes > MAX_EXTENSION_BYTES) {
+        else if (isControl(byte) || ++this.#extensionBytes > this.#maxExtensionBytes) {
           return this.#fail('bad or too long chunk extensions');
         }
         return true;
@@ -253,7 +252,7 @@ export class ChunkedDecoder {
 
   /** The trailers outlive the bytes that they came in. */
   #keep(byte: number): boolean {
-    if (++this.#trailerReceived > MAX_TRAILER_BYTES) return this.#fail('the trailers are too long');
+    if (++this.#trailerReceived > this.#maxTrailerBytes) return this.#fail('the trailers are too long');
     if (this.#trailerBytes === this.#trailers.length) {
       const larger = new Uint8Array(Math.max(256, this.#trailers.length * 2));
       larger.set(this.#trailers);
@@ -284,7 +283,7 @@ export function chunkHead(size: number): string {
 
 /** Control bytes but HTAB. */
 function isControl(byte: number): boolean {
-  return (byte < SP && byte !== HTAB) || byte === 0x7f;
+  return (byte < SP && byte !== HTAB) || byte === DEL;
 }
 
 /** Value of a hexadecimal digit, -1 for anything else. */

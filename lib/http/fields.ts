@@ -29,12 +29,3 @@ export const NAME_CLASS: Uint8Array = new Uint8Array(256).map((_, byte) => {
 
 /** 1 for the bytes of a token. */
 export const TOKEN: Uint8Array = NAME_CLASS.map((kind) => (kind <= NAME_TOKEN ? 1 : 0));
-
-export const HTAB = 0x09;
-export const LF = 0x0a;
-export const CR = 0x0d;
-export const SP = 0x20;
-export const COMMA = 0x2c;
-export const DOT = 0x2e;
-export const SLASH = 0x2f;
-export const COLON = 0x3a;

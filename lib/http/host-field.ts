@@ -2,6 +2,8 @@
  * The value of Host, or an authority: `uri-host [ ":" port ]`, as nginx accepts it.
  */
 
+import { COLON, DOT, PERCENT } from './bytes.js';
+
 /** Result of {@link checkHost} for what is no host. */
 export const BAD_HOST = -1;
 /** {@link checkHost} packs two numbers: length * PORT_RANGE + port. */
@@ -13,9 +15,6 @@ const HOST_BYTE = new Uint8Array(256).map((_, byte) =>
 );
 const BRACKET = 0x5b;
 const BRACKET_END = 0x5d;
-const PERCENT = 0x25;
-const COLON = 0x3a;
-const DOT = 0x2e;
 
 /**
  * Checks the host at [start, end). Result: {@link BAD_HOST}, or the length of the host

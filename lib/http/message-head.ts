@@ -11,18 +11,15 @@
  * All positions are relative to `base`, so a head that is copied elsewhere only needs a
  * new base.
  */
+import { COMMA, equalsLower, isBlank, latin1, LF, lowerCase, parseLength, SP } from './bytes.js';
 import {
   CANONICAL,
-  COMMA,
   DROP,
-  HTAB,
-  LF,
   NAME_CLASS,
   NAME_FORBIDDEN,
   NAME_OTHER,
   NAME_PLAIN,
   NAME_UNDERSCORE,
-  SP,
 } from './fields.js';
 import {
   CONNECTION,
@@ -53,8 +50,6 @@ const ID_FLAGS = 5;
 const INITIAL_FIELDS = 32;
 /** Names that one head may list in Connection: each costs a look at every field. */
 const MAX_CONNECTION_OPTIONS = 64;
-/** Texts up to this length are built char by char, which is faster than asking Buffer. */
-const SHORT_TEXT = 12;
 
 /** Result of {@link MessageHead.addField}: the line is no field. */
 export const FIELD_BAD = -1;
@@ -393,45 +388,4 @@ export class MessageHead {
     larger.set(this.#fields);
     this.#fields = larger;
   }
-}
-
-/** The bytes at [start, end) as a byte string. */
-export function latin1(u8: Uint8Array, start: number, end: number): string {
-  const length = end - start;
-  if (length <= 0) return '';
-  if (length > SHORT_TEXT) return Buffer.from(u8.buffer, u8.byteOffset + start, length).toString('latin1');
-  let text = '';
-  for (let i = start; i < end; i++) text += String.fromCharCode(u8[i]);
-  return text;
-}
-
-/** A decimal length at [start, end): -1 when it is empty, holds anything but digits, or exceeds 2^53 - 1. */
-export function parseLength(u8: Uint8Array, start: number, end: number): number {
-  if (start === end) return -1;
-  let value = 0;
-  for (let i = start; i < end; i++) {
-    const digit = u8[i] - 0x30;
-    if (digit < 0 || digit > 9) return -1;
-    value = value * 10 + digit;
-    if (value > Number.MAX_SAFE_INTEGER) return -1;
-  }
-  return value;
-}
-
-/** Whether [start, end) is the lower-cased ASCII text, in any case. */
-export function equalsLower(u8: Uint8Array, start: number, end: number, lowerText: string): boolean {
-  const { length } = lowerText;
-  if (end - start !== length) return false;
-  for (let i = 0; i < length; i++) {
-    if (lowerCase(u8[start + i]) !== lowerText.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
-function lowerCase(byte: number): number {
-  return byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
-}
-
-function isBlank(byte: number): boolean {
-  return byte === SP || byte === HTAB;
 }

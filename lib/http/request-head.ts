@@ -5,7 +5,7 @@
  * One object serves many requests: `begin`, then `parse` until it returns something
  * other than 0. Nothing is allocated and no string is made unless somebody asks.
  */
-import { CR, LF } from './fields.js';
+import { CR, LF } from './bytes.js';
 import { CONTENT_LENGTH, EXPECT, HOST, LAST_SPECIAL, TRANSFER_ENCODING } from './known-headers.js';
 import { FIELD_IGNORED } from './message-head.js';
 import { METHOD_CONNECT, METHOD_TRACE } from './methods.js';

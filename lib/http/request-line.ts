@@ -8,8 +8,9 @@
  *          path args                              host     path, args
  *          ├───────┘ target                  ├────────────────┘ target
  */
+import { ASTERISK, COLON, DEL, DOT, HASH, latin1, PERCENT, QUESTION, SLASH, SP } from './bytes.js';
 import { BAD_HOST, checkHost, PORT_RANGE } from './host-field.js';
-import { latin1, MessageHead } from './message-head.js';
+import { MessageHead } from './message-head.js';
 import { identifyMethod, METHOD_CONNECT, METHOD_OPTIONS, METHOD_OTHER, methodName } from './methods.js';
 import { normalizePath } from './uri.js';
 
@@ -25,15 +26,6 @@ export const FORM_AUTHORITY = 4;
 const BAD_REQUEST = 400;
 const VERSION_NOT_SUPPORTED = 505;
 
-const SP = 0x20;
-const HASH = 0x23;
-const PERCENT = 0x25;
-const ASTERISK = 0x2a;
-const DOT = 0x2e;
-const SLASH = 0x2f;
-const COLON = 0x3a;
-const QUESTION = 0x3f;
-
 /** Classes of bytes in a target; 0 for the many that mean nothing. */
 const PLAIN = 0;
 const STOP = 1;
@@ -41,7 +33,7 @@ const SLASH_BYTE = 2;
 const PERCENT_BYTE = 3;
 const TARGET_CLASS = new Uint8Array(256);
 for (let byte = 0; byte <= SP; byte++) TARGET_CLASS[byte] = STOP;
-TARGET_CLASS[0x7f] = STOP;
+TARGET_CLASS[DEL] = STOP;
 TARGET_CLASS[QUESTION] = STOP;
 TARGET_CLASS[HASH] = STOP;
 TARGET_CLASS[SLASH] = SLASH_BYTE;
@@ -181,7 +173,7 @@ export class RequestLine extends MessageHead {
       this.argsStart = at + 1 - base;
       for (at++; at < stop; at++) {
         const byte = u8[at];
-        if (byte <= SP || byte === 0x7f || byte === HASH) break;
+        if (byte <= SP || byte === DEL || byte === HASH) break;
       }
       this.argsEnd = at - base;
     }

@@ -5,6 +5,7 @@
  * One object serves many responses: `begin`, then `parse` until it returns something
  * other than 0.
  */
+import { SP } from './bytes.js';
 import { CONTENT_LENGTH, LAST_SPECIAL, TRANSFER_ENCODING } from './known-headers.js';
 import { FIELD_IGNORED, MessageHead } from './message-head.js';
 import { LINE_BAD, LINE_CRLF, LINE_ENTRIES } from './scan.js';
@@ -12,7 +13,6 @@ import { LINE_BAD, LINE_CRLF, LINE_ENTRIES } from './scan.js';
 /** Result of `parse` for a head that is bad. */
 export const BAD_RESPONSE = -502;
 
-const SP = 0x20;
 /** "HTTP/1." */
 const HTTP1 = Uint8Array.from('HTTP/1.', (char) => char.charCodeAt(0));
 

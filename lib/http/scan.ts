@@ -6,6 +6,8 @@
  * scanner; the one here is the reference that it is compared with, and needs no addon.
  */
 
+import { COLON, CR, DEL, HTAB, isBlank, LF, SP } from './bytes.js';
+
 /** Flag of a line: its LF is preceded by CR. */
 export const LINE_CRLF = 1;
 /** Flag of a line: it holds NUL, a control byte but HTAB, DEL, or a CR that is not followed by LF. */
@@ -54,26 +56,26 @@ export function scanLinesTs(u8: Uint8Array, i32: Int32Array): LineScanner {
     let flags = 0;
     for (let at = from; at < length && count < capacity; at++) {
       const byte = u8[offset + at];
-      if (byte === 0x0a) {
+      if (byte === LF) {
         const first = u8[offset + begin];
-        if (at > begin && u8[offset + at - 1] === 0x0d) flags |= LINE_CRLF;
-        if (first === 0x20 || first === 0x09) flags |= LINE_INDENTED;
+        if (at > begin && u8[offset + at - 1] === CR) flags |= LINE_CRLF;
+        if (isBlank(first)) flags |= LINE_INDENTED;
         i32[entry] = at;
         i32[entry + 1] = colon;
         i32[entry + 2] = flags;
         entry += LINE_ENTRIES;
         count++;
-        if (at === begin || (at === begin + 1 && first === 0x0d)) break;
+        if (at === begin || (at === begin + 1 && first === CR)) break;
         begin = at + 1;
         colon = -1;
         flags = 0;
-      } else if (byte === 0x3a) {
+      } else if (byte === COLON) {
         if (colon < 0) colon = at;
       } else if (byte >= 0x80) {
         flags |= LINE_HIGH;
-      } else if (byte === 0x0d) {
-        if (at + 1 < length && u8[offset + at + 1] !== 0x0a) flags |= LINE_BAD;
-      } else if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) {
+      } else if (byte === CR) {
+        if (at + 1 < length && u8[offset + at + 1] !== LF) flags |= LINE_BAD;
+      } else if ((byte < SP && byte !== HTAB) || byte === DEL) {
         flags |= LINE_BAD;
       }
     }

@@ -69,8 +69,3 @@ const PHRASES: ReadonlyMap<number, string> = new Map([
 export function reasonPhrase(status: number): string | undefined {
   return PHRASES.get(status);
 }
-
-/** "HTTP/1.1 404 Not Found" and CRLF; the space before a missing phrase stays (RFC 9112 section 4). */
-export function statusLine(status: number): string {
-  return `HTTP/1.1 ${status} ${PHRASES.get(status) ?? ''}\r\n`;
-}

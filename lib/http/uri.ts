@@ -3,11 +3,7 @@
  *
  * Both work on byte strings (one char per byte); nothing here interprets UTF-8.
  */
-import { latin1 } from './message-head.js';
-
-const PERCENT = 0x25;
-const DOT = 0x2e;
-const SLASH = 0x2f;
+import { DOT, latin1, PERCENT, SLASH } from './bytes.js';
 
 /** Where paths are put together; grows to the longest path seen. */
 let scratch = new Uint8Array(1024);

@@ -29,7 +29,7 @@ export function readCorpus(file: string): CorpusCase[] {
 }
 
 /** Keys of `expect` that are no outcome. */
-const CIRCUMSTANCES = ['request-method', 'line-limit', 'head-limit'];
+const CIRCUMSTANCES = ['request-method', 'line-limit', 'head-limit', 'limit'];
 
 /** The value of a circumstance, if the case has it. */
 export function circumstance(expected: readonly string[], key: string): string | undefined {

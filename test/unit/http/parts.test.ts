@@ -15,7 +15,7 @@ import {
   TRAILER,
   UNKNOWN,
 } from '../../../lib/http/known-headers.js';
-import { latin1, parseLength } from '../../../lib/http/message-head.js';
+import { latin1, parseLength } from '../../../lib/http/bytes.js';
 import { identifyMethod, METHOD_GET, METHOD_OTHER, methodId, methodName } from '../../../lib/http/methods.js';
 import { reasonPhrase } from '../../../lib/http/status.js';
 import { escapeUri, normalizePath } from '../../../lib/http/uri.js';
@@ -131,7 +131,7 @@ describe('normalizePath', () => {
     let seed = 1;
     const random = (below: number): number => (seed = (seed * 48271) % 0x7fffffff) % below;
     const parts = ['/', '/', '.', '..', 'a', 'bc', '%2e', '%2F', '%41'];
-    for (let i = 0; i < 20_000; i++) {
+    for (let i = 0; i < 5_000; i++) {
       let path = '/';
       for (let n = random(10); n > 0; n--) path += parts[random(parts.length)];
       for (const merge of [true, false]) {
