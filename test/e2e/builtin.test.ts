@@ -178,13 +178,17 @@ describe('access_log', () => {
   test('has a line for a client that left: 499', async () => {
     await using backend = await startAnswering(() => '');
     await using proxy = await startProxy(
-      (port) => `log_format s '$status $request_uri'; server { listen 127.0.0.1:${port};
+      (
+        port,
+      ) => `log_format s '$status $request_uri $upstream_connect_time $upstream_header_time $upstream_response_time'; server { listen 127.0.0.1:${port};
         location / { proxy_pass http://127.0.0.1:${backend.port}; access_log access.log s; } }`,
     );
     const client = await Peer.connect(proxy.port);
     client.send(get('/left'));
     while (backend.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    // Long enough to be seen in a time with three digits.
+    await new Promise((resolve) => setTimeout(resolve, 20));
     client.close();
-    await proxy.readUntil('access.log', /^499 \/left$/m);
+    await proxy.readUntil('access.log', /^499 \/left 0\.\d{3} - 0\.\d{3}$/m);
   });
 });

@@ -230,4 +230,28 @@ describe('error_page', () => {
     expect(await ask('/taken')).toEqual([503, 'fallback']);
     client.close();
   });
+
+  test('is not hidden behind the first error when its own location answers with an error or a redirect', async () => {
+    await using proxy = await startProxy(
+      (port) => `server { listen 127.0.0.1:${port}; server_name a;
+        location /away { error_page 404 /moved; return 404; }
+        location /moved { return 301 http://elsewhere.example/; }
+        location /gone { error_page 404 /nothing; return 404; }
+        location /nothing { return 410; }
+        location /missing { error_page 404 410 /no-such-file; return 410; }
+        location /first { error_page 302 /second; return 302 http://first.example/; }
+        location /second { return 301 http://second.example/; }
+        location /folder-first { error_page 302 /folder; return 302 http://first.example/; }
+        location /folder/ { proxy_pass http://127.0.0.1:1; } }`,
+    );
+    const ask = async (target: string): Promise<[number, string | undefined]> => {
+      const answer = await exchange(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      return [answer.status, value(answer, 'location')];
+    };
+    expect(await ask('/away')).toEqual([301, 'http://elsewhere.example/']);
+    expect(await ask('/gone')).toEqual([410, undefined]);
+    expect(await ask('/missing')).toEqual([404, undefined]);
+    expect(await ask('/first')).toEqual([301, 'http://second.example/']);
+    expect(await ask('/folder-first')).toEqual([301, `http://a:${proxy.port}/folder/`]);
+  });
 });

@@ -87,6 +87,27 @@ describe('a tunnel', () => {
     client.close();
   });
 
+  test('is logged when it ends, with all its bytes', async () => {
+    await using backend = await startBackend(async (connection) => {
+      await connection.readMessage();
+      connection.send(`${SWITCHING}12345`);
+      await connection.readUntil('bye');
+      connection.close();
+    });
+    await using proxy = await startProxy(
+      (port) =>
+        `log_format t '$status $body_bytes_sent $sent_http_connection $sent_http_upgrade';
+        ${UPGRADING(port, backend.port, 'access_log access.log t;')}`,
+    );
+    const client = await Peer.connect(proxy.port);
+    client.send(HEAD);
+    await client.readMessage();
+    client.send('bye');
+    await client.waitEnd();
+    client.close();
+    await proxy.readUntil('access.log', /^101 5 upgrade echo$/m);
+  });
+
   test('ends on both sides when one side ends', async () => {
     await using backend = await startBackend(async (connection) => {
       const { target } = await connection.readMessage();
