@@ -7,9 +7,13 @@
  * Line ends are CR LF and nothing else. What a sender can make us hold or skip is
  * bounded: digits, extensions and trailers.
  */
-import { COLON, CR, DEL, HTAB, latin1, LF, SEMICOLON, SP } from './bytes.js';
+import * as bytes from './bytes.js';
+import { latin1 } from './bytes.js';
 import { TOKEN } from './fields.js';
 import { identifyHeader, KNOWN_HEADER_COUNT, knownHeaderId } from './known-headers.js';
+
+// As in message-head.ts: constants of this module are folded, imported ones are not.
+const { COLON, CR, DEL, HTAB, LF, SEMICOLON, SP } = bytes;
 
 /** Default limit for extensions and for trailers. */
 const DEFAULT_LIMIT_BYTES = 16 * 1024;

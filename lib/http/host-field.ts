@@ -2,7 +2,9 @@
  * The value of Host, or an authority: `uri-host [ ":" port ]`, as nginx accepts it.
  */
 
-import { COLON, DOT, PERCENT } from './bytes.js';
+import * as bytes from './bytes.js';
+
+const { COLON, DOT, PERCENT } = bytes;
 
 /** Result of {@link checkHost} for what is no host. */
 export const BAD_HOST = -1;

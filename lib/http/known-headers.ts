@@ -5,8 +5,10 @@
  * then compared, four bytes at a time.
  */
 
+/** Ends a chain. */
+const NONE = 0;
 /** Id of a name that is not in the table. */
-export const UNKNOWN = 0;
+export const UNKNOWN = NONE;
 export const HOST = 1;
 export const CONNECTION = 2;
 export const CONTENT_LENGTH = 3;
@@ -163,13 +165,13 @@ export function knownHeaderName(id: number): string {
  */
 export function identifyHeader(view: DataView, start: number, end: number): number {
   const length = end - start;
-  if (length <= 0) return UNKNOWN;
+  if (length <= 0) return NONE;
   let id = FIRST[slotOf(length, view.getUint8(start), view.getUint8(end - 1))];
-  while (id !== UNKNOWN) {
+  while (id !== NONE) {
     if (LENGTHS[id] === length && sameName(view, start, STARTS[id], length)) return id;
     id = NEXT[id];
   }
-  return UNKNOWN;
+  return NONE;
 }
 
 /** Folding leaves '-' and digits as they are. The last four bytes may be compared a second time. */

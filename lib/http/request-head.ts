@@ -5,12 +5,17 @@
  * One object serves many requests: `begin`, then `parse` until it returns something
  * other than 0. Nothing is allocated and no string is made unless somebody asks.
  */
-import { CR, LF } from './bytes.js';
-import { CONTENT_LENGTH, EXPECT, HOST, LAST_SPECIAL, TRANSFER_ENCODING } from './known-headers.js';
+import * as bytes from './bytes.js';
+import * as known from './known-headers.js';
 import { FIELD_IGNORED } from './message-head.js';
 import { METHOD_CONNECT, METHOD_TRACE } from './methods.js';
 import { FORM_ORIGIN, RequestLine } from './request-line.js';
-import { LINE_BAD, LINE_CRLF, LINE_ENTRIES } from './scan.js';
+import * as scan from './scan.js';
+
+// As in message-head.ts: constants of this module are folded, imported ones are not.
+const { CR, LF } = bytes;
+const { CONTENT_LENGTH, EXPECT, HOST, LAST_SPECIAL, TRANSFER_ENCODING } = known;
+const { LINE_BAD, LINE_CRLF, LINE_ENTRIES } = scan;
 
 /** Bounds and rules for a head; what is not given is nginx's default. */
 export interface RequestLimits {

@@ -8,11 +8,15 @@
  *          path args                              host     path, args
  *          ├───────┘ target                  ├────────────────┘ target
  */
-import { ASTERISK, COLON, DEL, DOT, HASH, latin1, PERCENT, QUESTION, SLASH, SP } from './bytes.js';
+import * as bytes from './bytes.js';
+import { latin1 } from './bytes.js';
 import { BAD_HOST, checkHost, PORT_RANGE } from './host-field.js';
 import { MessageHead } from './message-head.js';
 import { identifyMethod, METHOD_CONNECT, METHOD_OPTIONS, METHOD_OTHER, methodName } from './methods.js';
 import { normalizePath } from './uri.js';
+
+// As in message-head.ts: constants of this module are folded, imported ones are not.
+const { ASTERISK, COLON, DEL, DOT, HASH, PERCENT, QUESTION, SLASH, SP } = bytes;
 
 /** "/path?args" */
 export const FORM_ORIGIN = 1;

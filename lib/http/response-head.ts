@@ -5,10 +5,15 @@
  * One object serves many responses: `begin`, then `parse` until it returns something
  * other than 0.
  */
-import { SP } from './bytes.js';
-import { CONTENT_LENGTH, LAST_SPECIAL, TRANSFER_ENCODING } from './known-headers.js';
+import * as bytes from './bytes.js';
+import * as known from './known-headers.js';
 import { FIELD_IGNORED, MessageHead } from './message-head.js';
-import { LINE_BAD, LINE_CRLF, LINE_ENTRIES } from './scan.js';
+import * as scan from './scan.js';
+
+// As in message-head.ts: constants of this module are folded, imported ones are not.
+const { SP } = bytes;
+const { CONTENT_LENGTH, LAST_SPECIAL, TRANSFER_ENCODING } = known;
+const { LINE_BAD, LINE_CRLF, LINE_ENTRIES } = scan;
 
 /** Result of `parse` for a head that is bad. */
 export const BAD_RESPONSE = -502;
