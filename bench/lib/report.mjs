@@ -29,6 +29,22 @@ export function median(/** @type {readonly number[]} */ values) {
 }
 
 /**
+ * CPU time relative to nginx's in the same round: the median of that, for a machine may be
+ * slower in one round than in the next. NaN where nginx did not take part.
+ * @param {readonly Measurement[]} group
+ * @param {readonly Measurement[]} all
+ */
+function relativeCpu(group, all) {
+  const nginx = group.map(({ workload, tool, round }) =>
+    all.find(
+      (one) =>
+        one.contestant === 'nginx' && one.workload === workload && one.tool === tool && one.round === round,
+    ),
+  );
+  return median(group.map((one, i) => one.cpuUs / (nginx[i]?.cpuUs ?? NaN)));
+}
+
+/**
  * Medians of all rounds of a workload, tool and contestant.
  * @param {readonly Measurement[]} measurements
  */
@@ -45,6 +61,7 @@ export function summarise(measurements) {
     return {
       ...{ workload, tool, contestant, rounds: group.length },
       cpuUs: middle((one) => one.cpuUs),
+      relativeCpu: relativeCpu(group, measurements),
       userUs: middle((one) => one.userUs),
       systemUs: middle((one) => one.systemUs),
       instructions:
@@ -77,7 +94,6 @@ export function table(rows) {
  * @param {ReadonlyMap<string, number>} systemCalls per request, by contestant
  */
 export function loadTable(rows, systemCalls) {
-  const nginx = rows.find(({ contestant }) => contestant === 'nginx');
   const counted = rows.some(({ instructions }) => instructions !== undefined);
   const head = [
     '',
@@ -96,7 +112,7 @@ export function loadTable(rows, systemCalls) {
     row.cpuUs.toFixed(2),
     row.userUs.toFixed(2),
     row.systemUs.toFixed(2),
-    nginx === undefined ? '-' : (row.cpuUs / nginx.cpuUs).toFixed(2),
+    Number.isNaN(row.relativeCpu) ? '-' : row.relativeCpu.toFixed(2),
     systemCalls.get(row.contestant)?.toFixed(2) ?? '-',
     row.perSecond.toFixed(0),
     row.p50Ms.toFixed(2),
