@@ -40,6 +40,7 @@ export class ByteStash {
    */
   join(from: number, kept: number, offset: number, length: number): number {
     const needed = kept + length;
+    if (needed === 0) return from;
     let target = from;
     if (needed > this.#size) {
       const size = blockSizeFor(needed);

@@ -18,6 +18,7 @@ import type { Connection, ConnectionHandler } from '../reactor/connection.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ListenerServers } from './listener-servers.js';
+import type { LocationConfig } from './runtime.js';
 import { ByteStash } from './byte-stash.js';
 
 /** Waiting for a request, or in the middle of its head. */
@@ -51,7 +52,13 @@ export class Downstream implements ConnectionHandler {
   #stash: ByteStash | null = null;
   #processing = false;
   #inputPaused = false;
-  /** While lingering: when it ends in any case. */
+  /** Input was there already when the last exchange ended. */
+  #pipelined = false;
+  /** Queued bytes when the deadline was set: while the client takes some, it gets more time. 0: nothing was queued. */
+  #flushing = 0;
+  /** Whose timeouts count between exchanges. */
+  #location: LocationConfig;
+  /** While lingering: when it ends in any case; 0 until the answer has left. */
   #lingerUntilMs = 0;
 
   constructor(connection: Connection, context: EngineContext, servers: ListenerServers, serial: number) {
@@ -59,6 +66,7 @@ export class Downstream implements ConnectionHandler {
     this.context = context;
     this.servers = servers;
     this.serial = serial;
+    this.#location = servers.index.defaultServer.fallback;
     connection.setDeadline(context.nowMs + servers.index.defaultServer.clientHeaderTimeoutMs);
   }
 
@@ -69,7 +77,7 @@ export class Downstream implements ConnectionHandler {
 
   onData(_connection: Connection, offset: number, length: number): void {
     if (this.#state === LINGER || this.#state === GONE) {
-      this.#lingerMore();
+      if (this.#lingerUntilMs > 0) this.#linger();
       return;
     }
     if (this.#stash === null) {
@@ -95,12 +103,13 @@ export class Downstream implements ConnectionHandler {
     }
     if (this.#state === HEAD && exchange !== null) exchange.abandon(400);
     this.#release();
-    connection.close();
+    this.#closeFlushing(connection);
   }
 
   /** Reading is paused (the backend is slow) and the client has gone. */
-  onHangup(): void {
-    if (this.#state === EXCHANGE && this.exchange !== null) this.exchange.onClientEnd();
+  onHangup(_connection: Connection, reset: boolean): void {
+    if (reset) this.destroy();
+    else if (this.#state === EXCHANGE && this.exchange !== null) this.exchange.onClientEnd();
   }
 
   onDrain(): void {
@@ -109,21 +118,20 @@ export class Downstream implements ConnectionHandler {
 
   onDeadline(connection: Connection): void {
     const { exchange } = this;
-    switch (this.#state) {
-      case HEAD:
-        if (exchange === null) {
-          this.#release();
-          connection.close();
-        } else {
-          exchange.reject(408);
-        }
-        break;
-      case EXCHANGE:
-      case DISCARD:
-        if (exchange !== null) exchange.onClientDeadline();
-        break;
-      default:
-        this.destroy();
+    const state = this.#state;
+    if (state === EXCHANGE) {
+      exchange?.onClientDeadline();
+    } else if (this.#flushing > 0) {
+      this.#flushDeadline(connection);
+    } else if (state !== HEAD) {
+      this.destroy();
+    } else if (exchange === null) {
+      this.#release();
+      connection.close();
+    } else {
+      this.#state = EXCHANGE;
+      this.requests++;
+      exchange.reject(408);
     }
   }
 
@@ -144,17 +152,20 @@ export class Downstream implements ConnectionHandler {
     this.connection.destroy();
   }
 
-  /** Gives the connection to another handler (a tunnel). Unconsumed input stays with the caller's reading of `inputOffset`. */
+  /**
+   * Gives the connection to another handler (a tunnel), which calls `context.forget` at
+   * its end. Unconsumed input stays, for {@link releaseInput} to drop.
+   */
   handOver(handler: ConnectionHandler): void {
     this.#state = GONE;
     this.exchange = null;
     this.connection.setHandler(handler);
-    this.context.forget(this);
   }
 
   /** After {@link handOver}, when the input was consumed. */
   releaseInput(): void {
     this.#release();
+    this.#resumeInput();
   }
 
   /** Drops `length` bytes from the front of the input. */
@@ -197,39 +208,85 @@ export class Downstream implements ConnectionHandler {
   exchangeDone(keepAlive: boolean, bodyLeft: boolean): void {
     if (this.#state === GONE) return;
     const exchange = this.exchange as ExchangeImpl;
-    if (!keepAlive) {
+    this.#location = exchange.location;
+    if (this.connection.closed) {
+      // A log handler may have stopped the engine.
       this.exchange = null;
-      this.#close(exchange, bodyLeft || this.inputLength > 0);
+      this.#state = GONE;
+      this.#release();
+      return;
+    }
+    if (!keepAlive || this.context.draining) {
+      this.exchange = null;
+      this.#close(bodyLeft || this.inputLength > 0);
       return;
     }
     if (bodyLeft) {
       this.#state = DISCARD;
-      this.connection.setDeadline(this.context.nowMs + exchange.location.lingeringTimeoutMs);
+      this.#setDeadline(this.#location.lingeringTimeoutMs);
     } else {
-      this.#state = HEAD;
-      this.exchange = null;
-      this.connection.setDeadline(this.context.nowMs + exchange.location.keepaliveTimeoutMs);
+      this.#nextHead();
     }
-    if (this.#inputPaused) {
-      this.#inputPaused = false;
-      this.connection.resume();
-    }
+    this.#resumeInput();
     if (this.inputLength > 0) this.process();
   }
 
   /** The body that was thrown away has ended. */
-  discardDone(keepaliveTimeoutMs: number): void {
+  discardDone(): void {
     if (this.#state !== DISCARD) return;
     this.exchange = null;
-    this.#state = HEAD;
-    this.connection.setDeadline(this.context.nowMs + keepaliveTimeoutMs);
+    if (this.context.draining) this.#close(false);
+    else this.#nextHead();
   }
 
   /** Closes when idle; used when the worker drains. */
   closeIfIdle(): void {
     if (!this.idle) return;
     this.#release();
-    this.connection.close();
+    this.#closeFlushing(this.connection);
+  }
+
+  #nextHead(): void {
+    this.#state = HEAD;
+    this.exchange = null;
+    this.#pipelined = this.inputLength > 0;
+    this.#setDeadline(this.#location.keepaliveTimeoutMs);
+  }
+
+  /** The deadline for what is waited for; while the client has not taken the answer, that comes first. */
+  #setDeadline(timeoutMs: number): void {
+    const { connection, context } = this;
+    const queued = connection.queuedBytes;
+    this.#flushing = queued;
+    connection.setDeadline(context.nowMs + (queued > 0 ? this.#location.sendTimeoutMs : timeoutMs));
+  }
+
+  /** The time to take the answer is over: it was taken, or some of it, or the client has stalled. */
+  #flushDeadline(connection: Connection): void {
+    const queued = connection.queuedBytes;
+    if (queued >= this.#flushing) {
+      this.destroy();
+      return;
+    }
+    this.#flushing = queued;
+    if (queued > 0) connection.setDeadline(this.context.nowMs + this.#location.sendTimeoutMs);
+    else if (this.#state === LINGER) this.#linger();
+    else if (this.#state === DISCARD)
+      connection.setDeadline(this.context.nowMs + this.#location.lingeringTimeoutMs);
+    else connection.setDeadline(this.context.nowMs + this.#location.keepaliveTimeoutMs);
+  }
+
+  /** Closes when the queue is empty; it has to make progress until then. */
+  #closeFlushing(connection: Connection): void {
+    this.#state = GONE;
+    if (connection.queuedBytes > 0) this.#setDeadline(0);
+    connection.close();
+  }
+
+  #resumeInput(): void {
+    if (!this.#inputPaused) return;
+    this.#inputPaused = false;
+    this.connection.resume();
   }
 
   #readHead(): boolean {
@@ -237,6 +294,7 @@ export class Downstream implements ConnectionHandler {
     const first = exchange === null;
     if (exchange === null) {
       exchange = this.context.acquireExchange(this);
+      exchange.pipelined = this.#pipelined;
       this.exchange = exchange;
     }
     const result = exchange.head.parse(this.inputOffset, this.inputLength);
@@ -252,6 +310,7 @@ export class Downstream implements ConnectionHandler {
       // The deadline is for the whole head: set by its first bytes, moved by none of the later ones.
       if (first) {
         const timeoutMs = this.servers.index.defaultServer.clientHeaderTimeoutMs;
+        this.#flushing = 0;
         this.connection.setDeadline(this.context.nowMs + timeoutMs);
       }
       return false;
@@ -262,40 +321,35 @@ export class Downstream implements ConnectionHandler {
     return true;
   }
 
-  #close(exchange: ExchangeImpl, linger: boolean): void {
-    const { connection, context } = this;
-    const { location } = exchange;
+  /** The last answer was handed over. `linger`: the client may still be sending, and must not get a reset for it. */
+  #close(linger: boolean): void {
+    const { connection } = this;
     this.#release();
-    if (linger && !connection.readEnded && location.lingeringTimeMs > 0) {
-      this.#state = LINGER;
-      this.#lingerUntilMs = context.nowMs + location.lingeringTimeMs;
-      connection.end();
-      connection.setDeadline(context.nowMs + location.lingeringTimeoutMs);
-      if (this.#inputPaused) {
-        this.#inputPaused = false;
-        connection.resume();
-      }
-    } else {
-      this.#state = GONE;
-      if (connection.queuedBytes > 0) connection.setDeadline(context.nowMs + location.sendTimeoutMs);
-      connection.close();
+    if (!linger || connection.readEnded || this.#location.lingeringTimeMs === 0) {
+      this.#closeFlushing(connection);
+      return;
     }
+    this.#state = LINGER;
+    connection.end();
+    if (connection.queuedBytes > 0) this.#setDeadline(0);
+    else this.#linger();
+    this.#resumeInput();
   }
 
-  #lingerMore(): void {
-    if (this.#state !== LINGER) return;
+  /** The answer has left: what still comes is thrown away, for a while. */
+  #linger(): void {
     const { nowMs } = this.context;
+    const { lingeringTimeMs, lingeringTimeoutMs } = this.#location;
+    if (this.#lingerUntilMs === 0) this.#lingerUntilMs = nowMs + lingeringTimeMs;
     if (nowMs >= this.#lingerUntilMs) this.destroy();
+    else this.connection.setDeadline(Math.min(nowMs + lingeringTimeoutMs, this.#lingerUntilMs));
   }
 
   /** Unconsumed input must not stay in the receive window when the callback returns. */
   #keepInput(): void {
     if (this.inputLength === 0) {
       this.#release();
-      if (this.#inputPaused) {
-        this.#inputPaused = false;
-        this.connection.resume();
-      }
+      this.#resumeInput();
       return;
     }
     if (this.#stash === null) {
@@ -308,10 +362,7 @@ export class Downstream implements ConnectionHandler {
       this.inputOffset = kept;
     }
     if (this.#inputPaused) {
-      if (this.inputLength <= INPUT_LIMIT_BYTES / 2) {
-        this.#inputPaused = false;
-        this.connection.resume();
-      }
+      if (this.inputLength <= INPUT_LIMIT_BYTES / 2) this.#resumeInput();
     } else if (this.#state !== HEAD && this.inputLength >= INPUT_LIMIT_BYTES) {
       this.#inputPaused = true;
       this.connection.pause();

@@ -58,7 +58,9 @@ export class ProxyEngine {
     this.#closeListeners();
     for (const group of this.#config.upstreams) group.closeIdle();
     return new Promise((resolve) => {
+      const before = context.onIdle;
       context.onIdle = () => {
+        before?.();
         resolve();
       };
       for (const client of context.clients) client.closeIfIdle();

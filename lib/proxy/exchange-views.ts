@@ -78,7 +78,7 @@ export class RequestView implements Request {
     const start = head.base + head.hostStart;
     const length = head.hostEnd - head.hostStart;
     for (let i = start; i < start + length; i++) {
-      const byte = u8[i] as number;
+      const byte = u8[i];
       if (byte >= 0x41 && byte <= 0x5a) {
         out.text(this.host);
         return;

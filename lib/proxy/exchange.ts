@@ -46,7 +46,7 @@ export class ExchangeImpl implements Exchange {
   methodOverride: string | undefined;
   /** The status that error_page wants on the wire instead of the page's own. */
   statusOverride = 0;
-  /** Length of the head as received. */
+  /** Length of the head as received; of a bad one, what there is of it. */
   headLength = 0;
   completed = false;
   /** Position in the flat list of phase handlers; see phases.ts. */
@@ -62,6 +62,7 @@ export class ExchangeImpl implements Exchange {
   pipelined = false;
   #uri: string | undefined;
   #args: string | undefined;
+  #uriReplaced = false;
   #redirects = 0;
   #block = -1;
   #blockSize = 0;
@@ -97,6 +98,7 @@ export class ExchangeImpl implements Exchange {
     this.#uri = undefined;
     this.#args = undefined;
     this.#redirects = 0;
+    this.#uriReplaced = false;
     this.#finished = false;
     this.writer.reset();
     this.fields.clear();
@@ -112,10 +114,21 @@ export class ExchangeImpl implements Exchange {
     runPhases(this);
   }
 
-  /** The head is bad, or did not come in time: answers and closes. */
+  /**
+   * The head is bad, or did not come in time: answers and closes. What was read of it is
+   * there for logs, but never goes to a backend: a proxied error page is asked for by GET.
+   */
   reject(status: number): void {
-    const reason = this.head.errorReason;
+    const { head } = this;
+    const reason = head.errorReason;
     this.log('info', reason === '' ? 'client timed out while reading the request' : reason);
+    this.headLength = this.downstream.inputLength;
+    head.hasBody = false;
+    head.chunked = false;
+    head.contentLength = 0;
+    head.expectContinue = false;
+    head.upgrade = false;
+    this.methodOverride = head.method === 'HEAD' ? 'HEAD' : 'GET';
     this.body.none();
     this.writer.forceClose();
     this.finalize(status);
@@ -134,7 +147,7 @@ export class ExchangeImpl implements Exchange {
     if (this.#finished) return;
     const { downstream } = this;
     const bodyLeft = this.body.left;
-    const keepAlive = this.writer.keepAlive && !(bodyLeft && this.writer.closesOnUnreadBody);
+    const { keepAlive } = this.writer;
     this.completed = true;
     this.#log();
     if (bodyLeft && keepAlive) {
@@ -149,22 +162,27 @@ export class ExchangeImpl implements Exchange {
   /** The response cannot be completed: the client must see that, so the connection is cut. */
   abort(): void {
     if (this.#finished) return;
-    this.writer.forceClose();
     const { downstream } = this;
+    const reset = this.writer.endsWithConnection;
+    this.writer.forceClose();
     this.#end();
     downstream.exchange = null;
-    downstream.destroy();
+    // Where the end of the connection is the end of the body, only a reset tells them apart.
+    if (reset) downstream.connection.reset();
+    else downstream.destroy();
   }
 
   /** Both sides of an upgraded connection are closed. */
   tunnelClosed(): void {
+    const { downstream } = this;
     this.completed = true;
     this.#end();
+    this.context.forget(downstream);
   }
 
   /** The request's body, thrown away after the answer, has been read to its end. */
   bodyDiscarded(): void {
-    this.downstream.discardDone(this.location.keepaliveTimeoutMs);
+    this.downstream.discardDone();
     this.#release();
   }
 
@@ -176,8 +194,7 @@ export class ExchangeImpl implements Exchange {
 
   onClientEnd(): void {
     // While a backend works for it, or the body is incomplete, a FIN is the client's departure.
-    if (this.#finished) this.downstream.destroy();
-    else if (this.body.left && this.body.reading) this.#clientLeft(400);
+    if (this.body.left && this.body.reading) this.#clientLeft(400);
     else if (this.proxy?.active === true && !this.writer.headSent) this.#clientLeft(499);
     else if (this.proxy?.active === true) this.#clientLeft(0);
     else this.writer.forceClose();
@@ -194,12 +211,14 @@ export class ExchangeImpl implements Exchange {
   }
 
   onClientDeadline(): void {
-    if (this.#finished) {
-      this.downstream.destroy();
-    } else if (this.downstream.connection.queuedBytes > 0) {
+    const { connection } = this.downstream;
+    if (connection.queuedBytes > 0) {
       if (this.writer.sendProgressed()) return;
       this.log('info', 'client timed out while sending to client');
       this.#clientLeft(408);
+    } else if (connection.paused) {
+      // The backend is the slow one; its own deadline watches it.
+      this.body.watch();
     } else if (this.body.left && this.body.reading) {
       this.log('info', 'client timed out while reading client request body');
       if (this.writer.headSent) {
@@ -231,11 +250,11 @@ export class ExchangeImpl implements Exchange {
    */
   retainHead(): boolean {
     if (this.#block >= 0) return true;
-    const { head, context } = this;
-    const size = blockSizeFor(head.length);
+    const { head, context, headLength } = this;
+    const size = blockSizeFor(headLength);
     const block = context.blocks.acquire(size);
     if (block < 0) return false;
-    context.u8.copyWithin(block, head.base, head.base + head.length);
+    context.u8.copyWithin(block, head.base, head.base + headLength);
     head.base = block;
     this.#block = block;
     this.#blockSize = size;
@@ -265,7 +284,7 @@ export class ExchangeImpl implements Exchange {
 
   /** Whether the location is looked up by `uri` instead of the head's bytes. */
   get uriChanged(): boolean {
-    return this.#uri !== undefined && this.#redirects > 0;
+    return this.#uriReplaced;
   }
 
   get scheme(): string {
@@ -313,7 +332,7 @@ export class ExchangeImpl implements Exchange {
     if (this.#finished || this.downstream.connection.closed) {
       return Promise.reject(new Error('the client has left'));
     }
-    if (this.downstream.connection.queuedBytes === 0) return Promise.resolve();
+    if (!this.downstream.connection.awaitsDrain) return Promise.resolve();
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
@@ -334,6 +353,7 @@ export class ExchangeImpl implements Exchange {
       return DONE;
     }
     const question = target.indexOf('?');
+    this.#uriReplaced = true;
     this.#uri = question < 0 ? target : target.slice(0, question);
     this.#args = question < 0 ? '' : target.slice(question + 1);
     startAgain(this, undefined);
@@ -379,6 +399,7 @@ export class ExchangeImpl implements Exchange {
   }
 
   #release(): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
     if (this.#block >= 0) {
       this.context.blocks.release(this.#block, this.#blockSize);
       this.#block = -1;

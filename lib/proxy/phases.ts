@@ -74,31 +74,51 @@ function settle(exchange: ExchangeImpl, result: PhaseResult): boolean {
     exchange.phase++;
     return true;
   }
-  if (result !== DONE) exchange.finalize(result);
+  if (result !== DONE) {
+    exchange.finalize(result);
+  } else if (!exchange.finished && exchange.proxy?.active !== true) {
+    // The handler answers later, or goes on answering: it may hold the exchange until the end of time.
+    exchange.awaited = true;
+    if (!exchange.retainHead()) exchange.finalize(500);
+  }
   return false;
 }
 
 function wait(exchange: ExchangeImpl, promise: Promise<PhaseResult>, run: number): void {
-  exchange.awaited = true;
-  if (!exchange.retainHead()) {
-    exchange.finalize(500);
+  if (!isPromise(promise)) {
+    failed(exchange, new TypeError('it returned neither NEXT, DONE, a status nor a promise of one'));
     return;
   }
+  // A handler that answered before its first await has its answer: the object may serve another client by now.
+  const answered = exchange.run !== run || exchange.finished;
+  if (!answered) exchange.awaited = true;
   promise.then(
     (result) => {
-      if (exchange.run === run && !exchange.finished && settle(exchange, result)) advance(exchange);
+      if (answered || exchange.run !== run || exchange.finished) return;
+      if (typeof result !== 'number') {
+        failed(exchange, new TypeError('its promise is of neither NEXT, DONE nor a status'));
+      } else if (settle(exchange, result)) {
+        advance(exchange);
+      }
     },
     (error: unknown) => {
-      failed(exchange, error);
+      // Behind a head that it began, only cutting the response tells the client.
+      if (!answered && (exchange.run === run || exchange.writer.started)) failed(exchange, error);
     },
   );
+  if (!answered && !exchange.retainHead()) exchange.finalize(500);
+}
+
+/** Modules may be plain JavaScript: what a handler returns is looked at. */
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value;
 }
 
 function failed(exchange: ExchangeImpl, error: unknown): void {
   if (exchange.finished) return;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   exchange.log('error', `a handler of location "${exchange.location.name}" failed: ${text}`);
-  if (exchange.writer.headSent) exchange.abort();
+  if (exchange.writer.started) exchange.abort();
   else exchange.finalize(500);
 }
 
@@ -116,10 +136,10 @@ function nextHandler(exchange: ExchangeImpl): PhaseHandler | undefined {
   if (phase < rewrite.length) return rewrite[phase];
   const afterRewrite = phase - rewrite.length;
   if (afterRewrite < access.length) return access[afterRewrite];
-  return location.content ?? notFound;
+  return afterRewrite === access.length ? (location.content ?? notFound) : notFound;
 }
 
-/** A location without content of its own: nothing is there. */
+/** A location without content of its own, or whose content passes: nothing is there. */
 const notFound: PhaseHandler = () => 404;
 
 /** Sets the location, and holds the request against what it allows. */

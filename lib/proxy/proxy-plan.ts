@@ -6,6 +6,7 @@ import { DROP, CANONICAL } from '../http/fields.js';
 import type { ResponseHead } from '../http/response-head.js';
 import { KNOWN_HEADER_COUNT, knownHeaderId } from '../http/known-headers.js';
 import { escapeUri } from '../http/uri.js';
+import { hasLineEnd } from './response-lines.js';
 import type { Value } from '../module-api/index.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
@@ -49,6 +50,8 @@ export class ProxyPlan {
     let setsConnection = false;
     for (const { name, value } of config.setHeaders) {
       const lower = name.toLowerCase();
+      // How the body is framed is never a matter of configuration: it would not be the body's length.
+      if (lower === 'content-length' || lower === 'transfer-encoding') continue;
       mark(lower, this.#droppedIds, this.#droppedNames);
       if (lower === 'upgrade') {
         upgrade = value;
@@ -99,12 +102,14 @@ export class ProxyPlan {
       const before = writer.total;
       value.write(exchange, writer);
       // An empty value means no field at all.
-      if (writer.total === before) writer.rewind();
+      if (writer.unsafe) this.#refuse(exchange, i);
+      if (writer.unsafe || writer.total === before) writer.rewind();
       else writer.constant(common.crlf);
     }
     const upgrading = this.#writeUpgrade(exchange, writer);
     const body = exchange.methodOverride === undefined;
-    this.#fields(exchange, writer, body);
+    // Of a head that was refused, nothing is passed on.
+    if (head.complete) this.#fields(exchange, writer, body);
     if (body && head.chunked) writer.constant(common.chunked);
     writer.constant(common.crlf);
     return upgrading;
@@ -114,28 +119,25 @@ export class ProxyPlan {
     const { config } = this;
     const { head } = exchange;
     if (config.target !== undefined) {
-      config.target.write(exchange, writer);
+      writer.raw(escapeControls(config.target.get(exchange)));
       return;
     }
     if (config.uri === undefined && !exchange.uriChanged) {
-      if (head.pathStart > head.targetStart) {
-        // Absolute form: the backend gets the origin form.
-        const { pathStart } = head;
-        if (head.pathEnd === pathStart) writer.text('/');
-        writer.copy(head.base + pathStart, head.targetEnd - pathStart);
-      } else {
-        writer.copy(head.base + head.targetStart, head.targetEnd - head.targetStart);
-      }
+      // As received, but in origin form and without a fragment.
+      const { pathStart, pathEnd } = head;
+      const end = head.argsStart < 0 ? pathEnd : head.argsEnd;
+      if (pathEnd === pathStart) writer.raw('/');
+      writer.copy(head.base + pathStart, end - pathStart);
       return;
     }
     const { uri, args } = exchange;
     const path = config.uri === undefined ? uri : config.uri + uri.slice(config.locationPrefix.length);
-    writer.text(
+    writer.raw(
       config.uri === undefined ? escapeUri(uri) : config.uri + escapeUri(path.slice(config.uri.length)),
     );
     if (args !== '') {
-      writer.text('?');
-      writer.text(args);
+      writer.raw('?');
+      writer.raw(escapeControls(args));
     }
   }
 
@@ -145,8 +147,8 @@ export class ProxyPlan {
     if (this.config.httpVersion === '1.0') return false;
     if (this.#upgrade !== undefined) {
       const value = this.#upgrade.get(exchange);
-      if (value === '' || /(?:^|[\s,])h2c(?:$|[\s,])/i.test(value)) return false;
-      writer.text(`Upgrade: ${value}\r\n`);
+      if (value === '' || hasLineEnd(value) || /(?:^|[\s,])h2c(?:$|[\s,])/i.test(value)) return false;
+      writer.raw(`Upgrade: ${value}\r\n`);
       if (!this.#setsConnection) writer.constant(common.upgrade);
       return true;
     }
@@ -186,6 +188,12 @@ export class ProxyPlan {
     }
   }
 
+  #refuse(exchange: ExchangeImpl, index: number): void {
+    const { offset, length } = this.#lines[index].name;
+    const name = Buffer.from(this.#context.u8.subarray(offset, offset + length)).toString('latin1');
+    exchange.log('error', `a line end in the value of "${name}": the field is left out`);
+  }
+
   #drops(exchange: ExchangeImpl, index: number): boolean {
     for (const name of this.#droppedNames) if (exchange.head.fieldNameIs(index, name)) return true;
     return false;
@@ -199,6 +207,11 @@ export class ProxyPlan {
     }
     return bytes;
   }
+}
+
+/** Percent-encodes blanks and control bytes, of which a request line is made. */
+function escapeControls(text: string): string {
+  return text.replace(/[\x00-\x20\x7f]/g, escapeUri);
 }
 
 function mark(name: string, ids: Uint8Array, names: string[]): void {

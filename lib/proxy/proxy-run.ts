@@ -50,7 +50,10 @@ export class ProxyRun implements BodySink {
   #startedMs = 0;
   #upstreamPaused = false;
   #clientPaused = false;
+  /** The whole request was handed to the connection. */
   #requestSent = false;
+  /** The request that goes out has the client's body. */
+  #sendsBody = false;
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
@@ -67,6 +70,11 @@ export class ProxyRun implements BodySink {
   /** A backend is working for the exchange. */
   get active(): boolean {
     return this.#state !== IDLE;
+  }
+
+  /** Whether that connection is the one it works with now; what others still report is void. */
+  uses(up: UpstreamConnection): boolean {
+    return this.#up === up;
   }
 
   /** The response that goes to the client is a backend's. */
@@ -97,18 +105,26 @@ export class ProxyRun implements BodySink {
   /** Begins; the exchange's head must be complete. */
   start(plan: ProxyPlan): void {
     const exchange = this.#exchange;
+    const { head } = exchange;
+    if (this.#state !== IDLE) this.cancel();
     this.#plan = plan;
     // Setting a length is a call of the runtime, even where nothing changes.
     if (this.#tried.length > 0) this.#tried.length = 0;
     this.#freshOnly = false;
     this.#startedMs = this.#context.nowMs;
-    this.#requestSent = false;
+    this.#sendsBody = exchange.methodOverride === undefined && head.hasBody;
     if (!exchange.retainHead()) {
       exchange.log('crit', 'the arena is exhausted: no room for the request head');
       exchange.finalize(503);
       return;
     }
-    if (exchange.methodOverride === undefined && exchange.head.chunked && plan.config.httpVersion === '1.0') {
+    if (!this.#replayable()) {
+      // A first backend has had the body; what is left of it must not pass for the whole.
+      exchange.log('error', 'the request body was sent already and cannot be sent again');
+      exchange.finalize(exchange.statusOverride !== 0 ? exchange.statusOverride : 502);
+      return;
+    }
+    if (this.#sendsBody && head.chunked && plan.config.httpVersion === '1.0') {
       exchange.log('error', 'a chunked request body cannot be sent with proxy_http_version 1.0');
       exchange.finalize(411);
       return;
@@ -118,7 +134,11 @@ export class ProxyRun implements BodySink {
 
   /** The client has left, or the exchange is answered otherwise: drops the backend's connection. */
   cancel(): void {
+    if (this.#state !== IDLE) {
+      this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
+    }
     this.#state = IDLE;
+    this.#exchange.body.detach();
     this.#drop(false);
     this.#resumeClient();
   }
@@ -126,6 +146,8 @@ export class ProxyRun implements BodySink {
   /** The exchange is over; forgets everything. */
   close(): void {
     if (this.#state !== IDLE) this.cancel();
+    this.#clientPaused = false;
+    this.#upstreamPaused = false;
     this.#attempts.clear();
     this.#replay.clear();
     this.response.clear();
@@ -136,12 +158,12 @@ export class ProxyRun implements BodySink {
   onBodyData(offset: number, length: number): void {
     this.#replay.add(offset, length);
     const up = this.#up;
-    if (up === null || this.#state === IDLE || up.connection.ended) return;
+    if (up === null || !this.#sendsBody || up.connection.ended) return;
     let below: boolean;
     if (this.#exchange.head.chunked) {
       const { writer, common } = this.#context;
       writer.reset();
-      writer.text(`${length.toString(16)}\r\n`);
+      writer.raw(`${length.toString(16)}\r\n`);
       writer.copy(offset, length);
       writer.constant(common.crlf);
       below = up.connection.writeSegments(writer.pairsOffset, writer.count, writer.total);
@@ -154,13 +176,13 @@ export class ProxyRun implements BodySink {
   }
 
   onBodyEnd(): void {
-    this.#requestSent = true;
     const up = this.#up;
-    if (up === null || this.#state === IDLE) return;
+    if (up === null || !this.#sendsBody || up.connection.ended) return;
+    this.#requestSent = true;
     if (this.#exchange.head.chunked) {
-      const { writer, common } = this.#context;
+      const { writer } = this.#context;
       writer.reset();
-      writer.constant(common.lastChunk);
+      this.#writeLastChunk();
       up.connection.writeSegments(writer.pairsOffset, writer.count, writer.total);
       this.#attempt.bytesSent += writer.total;
     }
@@ -246,7 +268,10 @@ export class ProxyRun implements BodySink {
       return;
     }
     if (wasConnecting && !this.#reused) {
-      this.#exchange.log('error', `connect() failed (${errno}: ${errnoText(errno)}) while connecting to upstream`);
+      this.#exchange.log(
+        'error',
+        `connect() failed (${errno}: ${errnoText(errno)}) while connecting to upstream`,
+      );
       this.#fail('error', true);
     } else {
       this.#died(errno);
@@ -273,6 +298,8 @@ export class ProxyRun implements BodySink {
       this.#attempt.status = 502;
       exchange.log('error', 'no live upstreams while connecting to upstream');
       this.#state = IDLE;
+      exchange.body.detach();
+      this.#resumeClient();
       exchange.finalize(502);
       return;
     }
@@ -298,7 +325,7 @@ export class ProxyRun implements BodySink {
   /** Head, what there is of the body, then wait for the rest and for the answer. */
   #send(up: UpstreamConnection): void {
     const exchange = this.#exchange;
-    const { writer, common } = this.#context;
+    const { writer } = this.#context;
     const { body } = exchange;
     this.#upgrading = this.#plan.compose(exchange);
     if (writer.overflowed) {
@@ -307,22 +334,26 @@ export class ProxyRun implements BodySink {
       exchange.finalize(500);
       return;
     }
-    const hasBody = exchange.methodOverride === undefined && exchange.head.hasBody;
-    if (!hasBody) {
-      this.#requestSent = true;
-    } else if (body.reading || !body.left) {
-      this.#replay.write(writer, exchange.head.chunked);
-      if (!body.left && exchange.head.chunked) writer.constant(common.lastChunk);
-    } else {
-      // With Content-Length, what came with the head leaves with the head.
+    this.#requestSent = true;
+    if (this.#sendsBody) {
+      // What was read already comes from the replay buffer; with Content-Length, what is there leaves with the head.
+      if (body.begun) this.#replay.write(writer, exchange.head.chunked);
       body.takeInline(writer, this.#replay);
-      this.#requestSent = !body.left;
+      if (body.left) this.#requestSent = false;
+      else if (exchange.head.chunked) this.#writeLastChunk();
     }
     this.#attempt.bytesSent = writer.total;
     const below = up.connection.writeSegments(writer.pairsOffset, writer.count, writer.total);
     if (!up.connection.connecting) this.#expectResponse(up);
     if (!below) this.#pauseClient();
-    if (hasBody && body.left && !body.reading) body.start(this);
+    if (this.#sendsBody && body.left && !body.reading) body.start(this);
+  }
+
+  #writeLastChunk(): void {
+    const { writer } = this.#context;
+    writer.raw('0\r\n');
+    writer.raw(this.#exchange.body.trailers);
+    writer.raw('\r\n');
   }
 
   #afterWrite(up: UpstreamConnection, below: boolean): void {
@@ -347,6 +378,7 @@ export class ProxyRun implements BodySink {
     if (!this.#clientPaused) return;
     this.#clientPaused = false;
     this.#exchange.downstream.connection.resume();
+    this.#exchange.body.watch();
   }
 
   /** The connection ended before a complete response head. */
@@ -354,7 +386,9 @@ export class ProxyRun implements BodySink {
     const stale = this.#reused && this.#attempt.bytesReceived === 0;
     if (!stale) {
       const what =
-        errno === 0 ? 'upstream prematurely closed connection' : `recv() failed (${errno}: ${errnoText(errno)})`;
+        errno === 0
+          ? 'upstream prematurely closed connection'
+          : `recv() failed (${errno}: ${errnoText(errno)})`;
       this.#exchange.log('error', `${what} while reading response header from upstream`);
     } else {
       // An idle connection that the backend closed meanwhile (RFC 9112 section 9.3.1): not its failure.
@@ -388,17 +422,24 @@ export class ProxyRun implements BodySink {
         : failure === 'timeout'
           ? nextUpstream.timeout
           : nextUpstream.invalidHeader;
-    const limit = nextUpstream.tries > 0 ? nextUpstream.tries : config.group.peers.length;
-    const inTime =
-      nextUpstream.timeoutMs === 0 || this.#context.nowMs - this.#startedMs < nextUpstream.timeoutMs;
-    const safe = unsent || nextUpstream.nonIdempotent || !this.#sentUnsafe();
-    if (wanted && safe && inTime && this.#tried.length < limit && this.#replayable()) {
+    if (wanted && this.#mayTryNext(unsent)) {
       this.#connect();
       return;
     }
+    exchange.body.detach();
     this.#state = IDLE;
     this.#resumeClient();
     exchange.finalize(status);
+  }
+
+  /** Whether another attempt is allowed by count, time, method and body; `#tried` holds the one that failed. */
+  #mayTryNext(unsent: boolean): boolean {
+    const { nextUpstream, group } = this.#plan.config;
+    const { tries, timeoutMs } = nextUpstream;
+    const limit = tries > 0 ? Math.min(tries, group.usablePeers) : group.usablePeers;
+    const inTime = timeoutMs === 0 || this.#context.nowMs - this.#startedMs < timeoutMs;
+    const safe = unsent || nextUpstream.nonIdempotent || !this.#sentUnsafe();
+    return safe && inTime && this.#tried.length < limit && this.#replayable();
   }
 
   /** POST, PATCH and LOCK may have had their effect. */
@@ -408,8 +449,7 @@ export class ProxyRun implements BodySink {
   }
 
   #replayable(): boolean {
-    const { head, methodOverride } = this.#exchange;
-    return methodOverride !== undefined || !head.hasBody || this.#replay.complete;
+    return !this.#sendsBody || !this.#exchange.body.begun || this.#replay.complete;
   }
 
   // What the response reports
@@ -420,7 +460,8 @@ export class ProxyRun implements BodySink {
     const attempt = this.#attempt;
     attempt.headerTimeMs = this.#context.nowMs - attempt.startedMs;
     attempt.status = status;
-    if (nextUpstream.statuses.size > 0 && nextUpstream.statuses.has(status) && this.#tryNext()) return true;
+    if (nextUpstream.statuses.size > 0 && nextUpstream.statuses.has(status) && this.#tryNext(status))
+      return true;
     this.#state = BODY;
     this.#resumeClient();
     return false;
@@ -485,6 +526,7 @@ export class ProxyRun implements BodySink {
     this.#attempt.headerTimeMs = this.#context.nowMs - this.#attempt.startedMs;
     this.#up = null;
     up.run = null;
+    this.#resumeClient();
     const peer = this.#peer;
     this.#peer = null;
     openTunnel(exchange, up, this.response.head, this.#plan, offset, length, () => {
@@ -495,21 +537,22 @@ export class ProxyRun implements BodySink {
   #cut(): void {
     this.#state = IDLE;
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
-    this.#drop(true);
+    this.#drop(false);
+    this.#resumeClient();
     this.#exchange.abort();
   }
 
-  #tryNext(): boolean {
-    const { nextUpstream, group } = this.#plan.config;
-    const limit = nextUpstream.tries > 0 ? nextUpstream.tries : group.peers.length;
-    const possible =
-      this.#tried.length + 1 < limit &&
-      this.#replayable() &&
-      (nextUpstream.nonIdempotent || !this.#sentUnsafe());
-    if (!possible) return false;
-    if (this.#peer !== null) this.#tried.push(this.#peer);
+  /** A status that `proxy_next_upstream` names: true when another peer is being tried. */
+  #tryNext(status: number): boolean {
+    const peer = this.#peer;
+    if (peer !== null) this.#tried.push(peer);
+    if (!this.#mayTryNext(false)) {
+      this.#tried.pop();
+      return false;
+    }
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
-    this.#drop(true);
+    // 403 and 404 say nothing against the peer.
+    this.#drop(status !== 403 && status !== 404);
     this.#connect();
     return true;
   }

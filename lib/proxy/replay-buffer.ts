@@ -41,9 +41,9 @@ export class ReplayBuffer {
   /** Appends what is kept to a composed request; as one chunk when `chunked`. */
   write(writer: SegmentWriter, chunked: boolean): void {
     if (this.#length === 0) return;
-    if (chunked) writer.text(`${this.#length.toString(16)}\r\n`);
+    if (chunked) writer.raw(`${this.#length.toString(16)}\r\n`);
     writer.copy(this.#block, this.#length);
-    if (chunked) writer.text('\r\n');
+    if (chunked) writer.raw('\r\n');
   }
 
   clear(): void {

@@ -98,8 +98,25 @@ export class RequestBody {
       const { offset, length } = context.common.continue100;
       downstream.connection.writeArena(offset, length);
     }
-    this.#watch();
+    this.watch();
     downstream.process();
+  }
+
+  /** Takes the body away from its sink; the rest waits for another one, or to be thrown away. */
+  detach(): void {
+    this.#sink = null;
+    if (this.#state === READING) this.#state = WAITING;
+  }
+
+  /** Something of it was read already. */
+  get begun(): boolean {
+    return this.bytesReceived > 0;
+  }
+
+  /** Trailer lines of a chunked body that has ended, without those that Connection names. */
+  get trailers(): string {
+    const { head } = this.#exchange;
+    return this.#chunked && this.#chunks !== null ? this.#chunks.trailerText(head.connectionNames) : '';
   }
 
   /** Throws away what still comes. */
@@ -145,7 +162,7 @@ export class RequestBody {
     const ended = this.#remaining === 0;
     const discarding = this.#state === DISCARDING;
     if (ended) this.#state = DONE;
-    else this.#watch();
+    else this.watch();
     sink?.onBodyData(offset, length);
     if (ended) this.#ended(sink, discarding);
   }
@@ -172,7 +189,7 @@ export class RequestBody {
       const sink = this.#sink;
       const discarding = this.#state === DISCARDING;
       if (chunks.done) this.#state = DONE;
-      else this.#watch();
+      else this.watch();
       if (size > 0) sink?.onBodyData(chunks.dataStart, size);
       if (chunks.done) this.#ended(sink, discarding);
     }
@@ -180,7 +197,8 @@ export class RequestBody {
 
   #ended(sink: BodySink | null, discarding: boolean): void {
     this.#sink = null;
-    this.#exchange.downstream.connection.clearDeadline();
+    const { connection } = this.#exchange.downstream;
+    if (connection.queuedBytes === 0) connection.clearDeadline();
     if (discarding) this.#exchange.bodyDiscarded();
     else sink?.onBodyEnd();
   }
@@ -196,7 +214,8 @@ export class RequestBody {
   }
 
   /** Renews the deadline for the next piece. */
-  #watch(): void {
+  watch(): void {
+    if (this.#state !== READING && this.#state !== DISCARDING) return;
     const { downstream, context, location } = this.#exchange;
     const timeoutMs = this.#state === DISCARDING ? location.lingeringTimeoutMs : location.clientBodyTimeoutMs;
     if (downstream.connection.queuedBytes === 0) downstream.connection.setDeadline(context.nowMs + timeoutMs);

@@ -6,24 +6,47 @@
  */
 import { DROP, CANONICAL } from '../http/fields.js';
 import { CONTENT_LENGTH } from '../http/known-headers.js';
+import { escapeUri } from '../http/uri.js';
 import type { ResponseHead } from '../http/response-head.js';
-import type { CommonConstants } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
-import type { ResponseFields } from './response-fields.js';
-import type { SegmentWriter } from './segment-writer.js';
 
 /** Fields that frame the message or belong to one hop: only the engine writes them. */
 const ENGINE_FIELDS = /^(?:connection|content-length|transfer-encoding|keep-alive|server|date)$/i;
 
-/** The fields that modules added or set. */
-export function writeFields(fields: ResponseFields, writer: SegmentWriter, common: CommonConstants): void {
+/** Room that fields of modules leave for what the engine still writes. */
+const RESERVED_BYTES = 4096;
+
+/** Whether a byte string would end the line it is written to. */
+export function hasLineEnd(text: string): boolean {
+  return /[\r\n\x00]/.test(text);
+}
+
+/**
+ * The fields that modules added or set. A line end in a value would begin a field of
+ * the client's choice: in Location it is percent-encoded, any other such field is left out.
+ */
+export function writeFields(exchange: ExchangeImpl): void {
+  const { fields, context } = exchange;
+  const { writer, common } = context;
   for (let i = 0; i < fields.count; i++) {
     const name = fields.name(i);
+    let value = fields.value(i);
     if (ENGINE_FIELDS.test(name)) continue;
-    writer.text(name);
+    if (hasLineEnd(name) || hasLineEnd(value)) {
+      if (name.toLowerCase() !== 'location') {
+        exchange.log('error', `a line end in the value of "${name}": the field is left out`);
+        continue;
+      }
+      value = value.replace(/[^!-~]/g, escapeUri);
+    }
+    if (name.length + value.length > writer.room - RESERVED_BYTES) {
+      exchange.log('error', `no room for the field "${name}": it is left out`);
+      continue;
+    }
+    writer.raw(name);
     writer.constant(common.colon);
-    writer.text(fields.value(i));
+    writer.raw(value);
     writer.constant(common.crlf);
   }
 }
@@ -39,18 +62,20 @@ export function writeUpstreamFields(
   const { writer, common } = context;
   const { base } = up;
   const { removes } = fields;
-  const noLength = interim || up.status === 204 || (exchange.writer.chunked && up.contentLength < 0);
+  const noLength = interim || exchange.response.status === 204;
   for (let i = 0; i < up.fieldCount; i++) {
     const flags = up.fieldFlags(i);
     if ((flags & DROP) !== 0) continue;
     const id = up.fieldId(i);
-    if (id !== 0) {
+    if (id === CONTENT_LENGTH) {
+      // Frames the body, so it can be neither hidden nor removed.
+      if (noLength) continue;
+    } else if (id !== 0) {
       if (plan.hiddenIds[id] === 1) continue;
-      if (id === CONTENT_LENGTH && noLength) continue;
     } else if (plan.hiddenNames.length > 0 && plan.hides(up, i)) {
       continue;
     }
-    if (removes && fields.isRemoved(up.fieldName(i).toLowerCase())) continue;
+    if (removes && id !== CONTENT_LENGTH && fields.isRemoved(up.fieldName(i).toLowerCase())) continue;
     const start = up.lineStart(i);
     if ((flags & CANONICAL) !== 0) {
       writer.copy(base + start, up.lineEnd(i) - start);

@@ -77,7 +77,10 @@ export class ResponseWriter {
 
   /** A field of the response as it will be sent, but for what modules set; `name` in lower case. */
   ownHeader(name: string): string | undefined {
-    const { proxy } = this.#exchange;
+    const { proxy, response } = this.#exchange;
+    if (name === 'connection' && this.headSent) {
+      return response.status === 101 ? 'upgrade' : this.keepAlive ? 'keep-alive' : 'close';
+    }
     if (proxy?.used === true && proxy.relaying) return proxy.header(name);
     if (name === 'content-type') return this.#contentType;
     if (name === 'content-length') return this.contentLength < 0 ? undefined : String(this.contentLength);
@@ -94,8 +97,8 @@ export class ResponseWriter {
     const { writer } = exchange.context;
     if (this.#mode === NO_BODY || body.length === 0) {
       this.#flush();
-    } else if (body.length <= INLINE_BODY_BYTES) {
-      if (typeof body === 'string') writer.text(body);
+    } else if (body.length <= INLINE_BODY_BYTES && body.length <= writer.room) {
+      if (typeof body === 'string') writer.raw(body);
       else writer.bytes(body);
       this.bodyBytesSent = body.length;
       this.#flush();
@@ -172,6 +175,8 @@ export class ResponseWriter {
     }
     if (closesConnection(status)) this.forceClose();
     exchange.response.status = status;
+    // What an error page's own location answers replaces the first error.
+    exchange.statusOverride = 0;
     let page = status;
     if (!exchange.inErrorPage) {
       const rule = errorPageFor(exchange.location, status);
@@ -205,6 +210,8 @@ export class ResponseWriter {
   interim(up: ResponseHead, plan: ProxyPlan): void {
     const exchange = this.#exchange;
     if (exchange.head.version === 10 || this.started) return;
+    // An early hint that waits in a queue is none; a flood of them must not fill it.
+    if (exchange.downstream.connection.queuedBytes > 0) return;
     const { writer, common } = exchange.context;
     writer.reset();
     writer.constant(common.http11);
@@ -234,7 +241,9 @@ export class ResponseWriter {
     this.started = true;
     // The upload is still under way: the answer goes out now, the rest is not wanted (RFC 9112 section 9.5).
     if (exchange.body.left) this.forceClose();
-    const status = exchange.statusOverride !== 0 ? exchange.statusOverride : up.status;
+    // An answer without a body cannot take the place of one with a body.
+    const bodiless = up.status === 204 || up.status === 304;
+    const status = exchange.statusOverride !== 0 && !bodiless ? exchange.statusOverride : up.status;
     exchange.response.status = status;
     this.contentLength = length;
     this.#frame(status, length);
@@ -252,7 +261,7 @@ export class ResponseWriter {
     writer.constant(context.serverDate(exchange.location.serverTokens));
     writeUpstreamFields(exchange, up, plan, false);
     if (this.#mode === CHUNKED) writer.constant(common.chunked);
-    if (exchange.fields.count > 0) writeFields(exchange.fields, writer, common);
+    if (exchange.fields.count > 0) writeFields(exchange);
     this.#connectionField();
     writer.constant(common.crlf);
     this.headSent = true;
@@ -278,15 +287,15 @@ export class ResponseWriter {
     if (this.#mode !== CHUNKED) return;
     const { writer, common } = this.#exchange.context;
     writer.reset();
-    writer.text('0\r\n');
-    writer.text(lines);
+    writer.raw('0\r\n');
+    writer.raw(lines);
     writer.constant(common.crlf);
     this.#flushBody();
   }
 
-  /** Whether a body's end is marked by us (else the connection's end marks it). */
-  get chunked(): boolean {
-    return this.#mode === CHUNKED;
+  /** The body under way ends with the connection. */
+  get endsWithConnection(): boolean {
+    return this.headSent && this.#mode === UNTIL_CLOSE;
   }
 
   /** Appends body bytes to what is composed and sends it. */
@@ -294,7 +303,7 @@ export class ResponseWriter {
     const { writer, common } = this.#exchange.context;
     const before = writer.total;
     if (length > 0) {
-      if (this.#mode === CHUNKED) writer.text(`${length.toString(16)}\r\n`);
+      if (this.#mode === CHUNKED) writer.raw(`${length.toString(16)}\r\n`);
       writer.copy(offset, length);
       if (this.#mode === CHUNKED) writer.constant(common.crlf);
       this.bodyBytesSent += length;
@@ -322,7 +331,7 @@ export class ResponseWriter {
     if (final !== 204 && final !== 304) {
       if (this.#contentType !== undefined && this.#contentType !== '' && !fields.isRemoved('content-type')) {
         writer.constant(common.contentType);
-        writer.text(this.#contentType);
+        writer.raw(this.#contentType);
         writer.constant(common.crlf);
       }
       if (length >= 0) {
@@ -332,14 +341,10 @@ export class ResponseWriter {
       }
     }
     if (this.#mode === CHUNKED) writer.constant(common.chunked);
-    if (fields.count > 0) writeFields(fields, writer, common);
+    if (fields.count > 0) writeFields(exchange);
     this.#connectionField();
     writer.constant(common.crlf);
     this.headSent = true;
-    if (writer.overflowed) {
-      exchange.log('crit', 'the response head does not fit the scratch region');
-      this.forceClose();
-    }
   }
 
   /** How the body is framed for this client. */
@@ -359,8 +364,18 @@ export class ResponseWriter {
   }
 
   #filter(): void {
-    const { headerFilters } = this.#exchange.location;
-    for (let i = 0; i < headerFilters.length; i++) headerFilters[i]?.(this.#exchange);
+    const exchange = this.#exchange;
+    const { headerFilters } = exchange.location;
+    for (let i = 0; i < headerFilters.length; i++) {
+      try {
+        headerFilters[i]?.(exchange);
+      } catch (error) {
+        exchange.log(
+          'error',
+          `a header filter of location "${exchange.location.name}" failed: ${String(error)}`,
+        );
+      }
+    }
   }
 
   #decideKeepAlive(): void {
@@ -371,7 +386,8 @@ export class ResponseWriter {
       location.keepaliveTimeoutMs > 0 &&
       downstream.requests < location.keepaliveRequests &&
       !context.draining &&
-      !downstream.connection.readEnded;
+      !downstream.connection.readEnded &&
+      !(this.#exchange.body.left && this.closesOnUnreadBody);
   }
 
   #connectionField(): void {
@@ -379,7 +395,7 @@ export class ResponseWriter {
     const { writer, common } = context;
     writer.constant(this.keepAlive ? common.keepAlive : common.close);
     if (this.keepAlive && location.keepaliveHeaderSeconds > 0) {
-      writer.text(`Keep-Alive: timeout=${location.keepaliveHeaderSeconds}\r\n`);
+      writer.raw(`Keep-Alive: timeout=${location.keepaliveHeaderSeconds}\r\n`);
     }
   }
 

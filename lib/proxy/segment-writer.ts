@@ -19,6 +19,8 @@ export interface ArenaBytes {
 
 /** Segments that one native call takes; a longer list is flattened into the scratch region first. */
 const MAX_SEGMENTS = 60;
+const LF = 0x0a;
+const CR = 0x0d;
 
 export class SegmentWriter implements ByteWriter {
   readonly #u8: Uint8Array;
@@ -33,10 +35,14 @@ export class SegmentWriter implements ByteWriter {
   #total = 0;
   #end = -1;
   #overflowed = false;
+  #unsafe = false;
   #markCount = 0;
   #markTotal = 0;
   #markText = 0;
   #markEnd = -1;
+  /** Length of the last segment at the mark. */
+  #markLast = 0;
+  #markOverflowed = false;
 
   /**
    * `pairsOffset`: byte offset (multiple of 4) of room for 64 Int32 pairs.
@@ -66,6 +72,7 @@ export class SegmentWriter implements ByteWriter {
     this.#total = 0;
     this.#end = -1;
     this.#overflowed = false;
+    this.#unsafe = false;
   }
 
   /** Byte offset of the pairs. */
@@ -80,6 +87,11 @@ export class SegmentWriter implements ByteWriter {
   /** Bytes composed so far. */
   get total(): number {
     return this.#total;
+  }
+
+  /** Bytes of text that still fit. */
+  get room(): number {
+    return this.#textLimit - this.#text;
   }
 
   /** True when the text did not fit: what was composed is incomplete and must not be sent. */
@@ -126,7 +138,17 @@ export class SegmentWriter implements ByteWriter {
     this.copy(start, length);
   }
 
+  /** A value that may come from outside: CR, LF or NUL in it marks the writer as {@link unsafe}. */
   text(text: string): void {
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code <= CR && (code === CR || code === LF || code === 0)) this.#unsafe = true;
+    }
+    this.raw(text);
+  }
+
+  /** Text of the program's own, line ends included. */
+  raw(text: string): void {
     const { length } = text;
     const start = this.#text;
     if (start + length > this.#textLimit) {
@@ -139,6 +161,11 @@ export class SegmentWriter implements ByteWriter {
     this.copy(start, length);
   }
 
+  /** Whether a text held a line end or NUL since `reset` or `mark`: it must not become part of a head. */
+  get unsafe(): boolean {
+    return this.#unsafe;
+  }
+
   /** A non-negative integer in decimal. */
   uint(value: number): void {
     if (value < 10) {
@@ -149,25 +176,32 @@ export class SegmentWriter implements ByteWriter {
       this.#u8[this.#text] = 48 + value;
       this.copy(this.#text++, 1);
     } else {
-      this.text(String(value));
+      this.raw(String(value));
     }
   }
 
   /** Remembers this point, to come back with {@link rewind}; a second call replaces the first. */
   mark(): void {
+    // A list that is flattened behind the mark cannot be rewound: make room first.
+    if (this.#count > MAX_SEGMENTS / 2) this.#flatten();
+    this.#unsafe = false;
     this.#markCount = this.#count;
     this.#markTotal = this.#total;
     this.#markText = this.#text;
     this.#markEnd = this.#end;
+    this.#markLast = this.#count > 0 ? this.#i32[this.#pairs + this.#count * 2 - 1] : 0;
+    this.#markOverflowed = this.#overflowed;
   }
 
   /** Forgets what was composed since {@link mark}. */
   rewind(): void {
-    const dropped = this.#total - this.#markTotal;
-    if (this.#count === this.#markCount && dropped > 0) {
-      const last = this.#pairs + this.#count * 2 - 1;
-      this.#i32[last] = this.#i32[last] - dropped;
+    if (this.#markCount < 0) {
+      this.#overflowed = true;
+      return;
     }
+    // What followed may have been joined to the last segment.
+    if (this.#markCount > 0) this.#i32[this.#pairs + this.#markCount * 2 - 1] = this.#markLast;
+    this.#overflowed = this.#markOverflowed;
     this.#count = this.#markCount;
     this.#total = this.#markTotal;
     this.#text = this.#markText;
@@ -206,5 +240,6 @@ export class SegmentWriter implements ByteWriter {
     this.#i32[this.#pairs + 1] = at - this.#flatStart;
     this.#count = 1;
     this.#end = -1;
+    this.#markCount = -1;
   }
 }

@@ -38,8 +38,8 @@ class TunnelEnd implements ConnectionHandler {
     this.#tunnel.touch();
   }
 
-  onDeadline(): void {
-    this.#tunnel.timedOut();
+  onDeadline(connection: Connection): void {
+    this.#tunnel.timedOut(connection);
   }
 
   onClose(): void {
@@ -86,25 +86,43 @@ class Tunnel {
 
   ended(): void {
     this.touch();
-    if (++this.#ends < 2) return;
     // Both sides have said everything: what is queued still leaves.
-    this.#client.close();
-    this.#backend.close();
+    if (++this.#ends === 2) this.close();
   }
 
-  timedOut(): void {
+  /** Silence; or, when the tunnel is closed already, a side that does not take its last bytes. */
+  timedOut(connection: Connection): void {
+    if (this.#closed) {
+      connection.destroy();
+      return;
+    }
     this.#exchange.log(
       'info',
       'upstream timed out (110: Connection timed out) while proxying upgraded connection',
     );
-    this.close();
+    this.#client.destroy();
+    this.#backend.destroy();
+    this.#end();
   }
 
+  /** One side is closed: the other gets what is queued for it, within `send_timeout`. */
   close(): void {
     if (this.#closed) return;
+    this.#flush(this.#client);
+    this.#flush(this.#backend);
+    this.#end();
+  }
+
+  #flush(connection: Connection): void {
+    if (connection.queuedBytes > 0) {
+      connection.setDeadline(this.#exchange.nowMs + this.#exchange.location.sendTimeoutMs);
+    }
+    connection.close();
+  }
+
+  /** The exchange may serve another request after this. */
+  #end(): void {
     this.#closed = true;
-    this.#client.close();
-    this.#backend.close();
     this.#onClose();
     this.#exchange.tunnelClosed();
   }
@@ -145,7 +163,7 @@ export function openTunnel(
   writeUpstreamFields(exchange, head, plan, true);
   const protocol = head.findByName('upgrade');
   if (protocol >= 0) {
-    writer.text('Upgrade: ');
+    writer.raw('Upgrade: ');
     writer.copy(head.base + head.valueStart(protocol), head.valueEnd(protocol) - head.valueStart(protocol));
     writer.constant(common.crlf);
   }

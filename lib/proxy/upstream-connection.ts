@@ -59,33 +59,42 @@ export class UpstreamConnection implements ConnectionHandler, Pooled {
   }
 
   onConnect(): void {
-    this.run?.onConnect();
+    this.#runner?.onConnect();
   }
 
   onData(_connection: Connection, offset: number, length: number): void {
-    if (this.run !== null) this.run.onData(offset, length);
+    const run = this.#runner;
+    if (run !== null) run.onData(offset, length);
     else this.#leavePool();
   }
 
   onEnd(): void {
-    if (this.run !== null) this.run.onEnd();
+    const run = this.#runner;
+    if (run !== null) run.onEnd();
     else this.#leavePool();
   }
 
   onDrain(): void {
-    this.run?.onUpstreamDrain();
+    this.#runner?.onUpstreamDrain();
   }
 
   onDeadline(): void {
-    if (this.run !== null) this.run.onTimeout();
+    const run = this.#runner;
+    if (run !== null) run.onTimeout();
     else this.#leavePool();
   }
 
   onClose(_connection: Connection, errno: number): void {
-    const { run } = this;
+    const run = this.#runner;
     this.run = null;
     if (run !== null) run.onClose(errno);
     else this.group.removeIdle(this.peer, this);
+  }
+
+  /** The run that this connection works for; null when it is idle, or that run has gone on to another connection. */
+  get #runner(): ProxyRun | null {
+    const { run } = this;
+    return run !== null && run.uses(this) ? run : null;
   }
 
   #leavePool(): void {

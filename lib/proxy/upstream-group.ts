@@ -74,6 +74,8 @@ export class UpstreamGroup {
   readonly #backup: readonly Peer[];
   /** With one peer there is nothing to fail over to: failures are not counted, as in nginx. */
   readonly #single: Peer | undefined;
+  /** Peers that are not `down`: as many attempts make sense. */
+  readonly usablePeers: number;
   #idleCount = 0;
 
   constructor(options: UpstreamGroupOptions) {
@@ -82,6 +84,7 @@ export class UpstreamGroup {
     this.peers = options.peers.map((peer, index) => new Peer(peer, index));
     this.#primary = this.peers.filter((peer) => !peer.config.backup);
     this.#backup = this.peers.filter((peer) => peer.config.backup);
+    this.usablePeers = this.peers.filter((peer) => !peer.config.down).length;
     const only = this.peers.length === 1 ? this.peers[0] : undefined;
     this.#single = only !== undefined && !only.config.down ? only : undefined;
   }

@@ -113,8 +113,7 @@ export class UpstreamResponse {
       left -= result;
       if (head.status >= 200) break;
       if (head.status === 101) {
-        this.#owner.onSwitch(at, left);
-        this.#stash.release();
+        this.#switch(at, left);
         return;
       }
       // 100 answers our own Expect, which we never send; nginx and we drop it.
@@ -136,7 +135,10 @@ export class UpstreamResponse {
     if (this.#remaining === CHUNKED) this.#chunks.reset();
     // Log handlers may ask for fields when the window holds other bytes.
     const retained = exchange.location.logHandlers.length > 0;
-    if (retained && !this.#keep(head.base, head.length)) head.begin();
+    if (retained && !this.#keep(head.base, head.length)) {
+      this.#owner.onBadBody('the arena is exhausted');
+      return;
+    }
     if (this.#remaining >= 0) {
       const part = Math.min(length, this.#remaining);
       this.#remaining -= part;
@@ -154,6 +156,16 @@ export class UpstreamResponse {
       else this.#owner.onRelayed(below);
     }
     if (!retained) this.#stash.release();
+  }
+
+  #switch(offset: number, length: number): void {
+    const { head } = this;
+    const retained = this.#exchange.location.logHandlers.length > 0 && this.#keep(head.base, head.length);
+    this.begun = true;
+    this.#owner.onSwitch(offset, length);
+    if (retained) return;
+    this.#stash.release();
+    head.begin();
   }
 
   #relay(offset: number, length: number): void {
@@ -198,7 +210,7 @@ export class UpstreamResponse {
 
   #relayTrailers(): void {
     const { writer } = this.#exchange;
-    const lines = this.#chunks.trailerText();
+    const lines = this.#chunks.trailerText(this.head.connectionNames);
     if (lines === '') writer.relayBody(0, 0, true);
     else writer.relayTrailers(lines);
   }

@@ -171,8 +171,8 @@ describe('error_page', () => {
       '/': { content: () => 404, errorPages },
       '/page': { content: () => 403, errorPages },
     });
-    // nginx: the first status stays on the wire.
-    expect(await rig.get('/')).toMatch(/^404 <html>/);
+    // As in nginx: what the page's own location answers replaces the first status.
+    expect(await rig.get('/')).toMatch(/^403 <html>/);
     expect(rig.logged).toHaveLength(1);
   });
 
