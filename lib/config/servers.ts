@@ -12,6 +12,9 @@ import {
   serverName,
 } from '../modules/server.js';
 import type { EngineBuilder, ErrorLog, LocationConfig, LogSink, ServerConfig } from '../proxy/runtime.js';
+import { escapeUri } from '../http/uri.js';
+import { proxyPass } from '../modules/proxy-rows.js';
+import { redirectPolicy, sendRedirect } from '../modules/redirect.js';
 import { collectLocations } from './locations.js';
 import type { Registry } from './registry.js';
 import type { Block } from './tree.js';
@@ -32,8 +35,20 @@ export async function compileServer(block: Block, index: number, tools: ServerTo
   const { settings } = block;
   const outside = await build({ kind: 'server', name: '' }, settings, tools, 'server');
   const locations: LocationConfig[] = [];
-  for (const { kind, name, block: inner } of collectLocations(block)) {
-    locations.push(await compileLocation({ kind, name }, inner.settings, index, tools));
+  const located = collectLocations(block);
+  const names = new Set(located.map(({ name }) => name));
+  for (const { kind, name, block: inner } of located) {
+    const location = await compileLocation({ kind, name }, inner.settings, index, tools);
+    locations.push(location);
+    const bare = name.slice(0, -1);
+    if (
+      kind === 'prefix' &&
+      name.endsWith('/') &&
+      inner.settings.own(proxyPass) !== undefined &&
+      !names.has(bare)
+    ) {
+      if (bare !== '') locations.push(slashAdded(location, bare, inner.settings));
+    }
   }
   const buffers = settings.get(largeClientHeaderBuffers);
   return {
@@ -46,6 +61,25 @@ export async function compileServer(block: Block, index: number, tools: ServerTo
     largeHeaderBufferSize: buffers.size,
     largeHeaderBufferCount: buffers.count,
     clientHeaderBufferSize: settings.get(clientHeaderBufferSize),
+  };
+}
+
+/**
+ * A proxied "/folder/" answers "/folder" too, with a redirect to itself, unless there is
+ * a location of that name.
+ */
+function slashAdded(location: LocationConfig, name: string, settings: Settings): LocationConfig {
+  const policy = redirectPolicy(settings);
+  return {
+    ...location,
+    kind: 'exact',
+    name,
+    rewrite: [],
+    access: [],
+    content: (exchange) => {
+      const query = exchange.args === '' ? '' : `?${exchange.args}`;
+      return sendRedirect(exchange, 301, escapeUri(location.name) + query, policy);
+    },
   };
 }
 
