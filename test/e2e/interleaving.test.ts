@@ -25,10 +25,10 @@ test('a slow sender, a slow receiver and a quick client are served side by side'
     if (i < 5) expect(at(`backend got piece ${i}`)).toBeLessThan(at(`sender sends piece ${i + 1}`));
   }
   // The sender does not wait for the receiver, nor the receiver for the sender, nor a third for either.
-  expect(at('receiver has 5.0 MB')).toBeLessThan(at('sender is answered: 5 pieces'));
-  expect(at('sender sends piece 3')).toBeLessThan(at('receiver has 25.0 MB'));
-  expect(at('quick asks and is answered within a step')).toBeLessThan(at('receiver has 25.0 MB'));
+  expect(at('receiver has 5.')).toBeLessThan(at('sender is answered: 5 pieces'));
+  expect(at('sender sends piece 3')).toBeLessThan(at('receiver has 25.'));
+  expect(at('quick asks and is answered within a step')).toBeLessThan(at('receiver has 25.'));
   // The backend is held back by the receiver: it cannot get rid of everything at once.
-  expect(at('backend got rid of the whole download')).toBeGreaterThan(at('receiver has 5.0 MB'));
+  expect(at('backend got rid of the whole download')).toBeGreaterThan(at('receiver has 5.'));
   expect(told.at(-1)).toBe('proxy served three clients in one thread');
 });
