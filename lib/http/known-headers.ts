@@ -184,7 +184,8 @@ function sameName(view: DataView, start: number, at: number, length: number): bo
   }
   const last = length - 4;
   for (let i = 0; i < last; i += 4) {
-    if ((view.getInt32(start + i, true) | 0x20202020) !== BYTES.getInt32(at + i, true)) return false;
+    if ((view.getInt32((start + i) | 0, true) | 0x20202020) !== BYTES.getInt32((at + i) | 0, true))
+      return false;
   }
-  return (view.getInt32(start + last, true) | 0x20202020) === BYTES.getInt32(at + last, true);
+  return (view.getInt32((start + last) | 0, true) | 0x20202020) === BYTES.getInt32((at + last) | 0, true);
 }

@@ -26,6 +26,13 @@ const { CANONICAL, DROP, NAME_CLASS, NAME_FORBIDDEN, NAME_OTHER, NAME_PLAIN, NAM
 const { CONNECTION, CONTENT_LENGTH, HOST, LAST_SPECIAL, UNKNOWN, UPGRADE } = known;
 const { LINE_BAD, LINE_CRLF, LINE_INDENTED } = scan;
 
+/** Folds four letters to lower case, and leaves space and '-' as they are. */
+const FOLD = 0x20202020;
+/** " kee", "p-al" and "live" as little-endian numbers. */
+const SP_KEE = 0x65656b20;
+const P_AL = 0x6c612d70;
+const LIVE = 0x6576696c;
+
 const NO_NAMES: readonly string[] = [];
 /** Entries per field record. */
 const STRIDE = 6;
@@ -79,6 +86,8 @@ export class MessageHead {
 
   protected readonly memory: HeadMemory;
   protected readonly u8: Uint8Array;
+  /** The same bytes, for comparing four at a time. */
+  protected readonly view: DataView;
   /** Where the next line begins. */
   protected position = 0;
   /** Bytes known so far; those behind `position` hold no LF. */
@@ -95,7 +104,6 @@ export class MessageHead {
   protected saysClose = false;
   /** Connection lists "keep-alive". */
   protected saysKeepAlive = false;
-  readonly #view: DataView;
   #fields = new Int32Array(INITIAL_FIELDS * STRIDE);
   #connectionFields = 0;
   #upgradeFields = 0;
@@ -103,7 +111,7 @@ export class MessageHead {
   constructor(memory: HeadMemory) {
     this.memory = memory;
     this.u8 = memory.u8;
-    this.#view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.u8.byteLength);
+    this.view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.u8.byteLength);
   }
 
   // Fields by index, from 0 to fieldCount - 1
@@ -224,35 +232,38 @@ export class MessageHead {
    */
   protected addField(start: number, colon: number, end: number, next: number, flags: number): number {
     if ((flags & (LINE_BAD | LINE_INDENTED)) !== 0 || colon <= start) return FIELD_BAD;
+    // "| 0" spares the check for overflow: these are offsets below 2^31.
     const { u8, base } = this;
-    const id = identifyHeader(this.#view, base + start, base + colon);
+    const nameEnd = (base + colon) | 0;
+    const lineEnd = (base + end) | 0;
+    const id = identifyHeader(this.view, (base + start) | 0, nameEnd);
     if (id === UNKNOWN) {
-      const verdict = this.#checkName(base + start, base + colon);
+      const verdict = this.#checkName(base + start, nameEnd);
       if (verdict !== 0) return verdict;
     }
-    const index = this.fieldCount++;
-    const at = index * STRIDE;
-    if (at === this.#fields.length) this.#grow();
-    const fields = this.#fields;
-    fields[at] = start;
-    fields[at + NAME_END] = colon;
-    fields[at + VALUE_START] = colon + 2;
-    fields[at + VALUE_END] = end;
-    fields[at + LINE_END] = next;
-    let fieldFlags = CANONICAL;
-    if (id !== UNKNOWN && id <= LAST_SPECIAL) {
-      fieldFlags |= HOP_FLAGS[id];
-      if (id === CONNECTION) this.#connectionFields++;
-      else if (id === UPGRADE) this.#upgradeFields++;
-    }
-    fields[at + ID_FLAGS] = id | (fieldFlags << 8);
     // Nearly every line is in canonical form: one space, then a value that ends with the line.
     const usual =
       (flags & LINE_CRLF) !== 0 &&
-      end - colon > 2 &&
-      u8[base + colon + 1] === SP &&
-      u8[base + colon + 2] > SP &&
-      u8[base + end - 1] > SP;
+      lineEnd - nameEnd > 2 &&
+      u8[nameEnd + 1] === SP &&
+      u8[nameEnd + 2] > SP &&
+      u8[lineEnd - 1] > SP;
+    let idFlags = id | (CANONICAL << 8);
+    if (id !== UNKNOWN && id <= LAST_SPECIAL) {
+      idFlags |= HOP_FLAGS[id] << 8;
+      if (id === CONNECTION) this.#connection(nameEnd + 1, lineEnd);
+      else if (id === UPGRADE) this.#upgradeFields++;
+    }
+    const index = this.fieldCount++;
+    const at = (index * STRIDE) | 0;
+    if (at === this.#fields.length) this.#grow();
+    const fields = this.#fields;
+    fields[at] = start;
+    fields[(at + NAME_END) | 0] = colon;
+    fields[(at + VALUE_START) | 0] = colon + 2;
+    fields[(at + VALUE_END) | 0] = end;
+    fields[(at + LINE_END) | 0] = next;
+    fields[(at + ID_FLAGS) | 0] = idFlags;
     if (!usual) this.#trim(at, flags);
     return id;
   }
@@ -266,10 +277,8 @@ export class MessageHead {
     if (this.#connectionFields === 0) return true;
     const { u8, base } = this;
     let options = 0;
-    let left = this.#connectionFields;
-    for (let i = this.find(CONNECTION); left > 0; i++) {
+    for (let i = 0; i < this.fieldCount; i++) {
       if (this.fieldId(i) !== CONNECTION) continue;
-      left--;
       const end = base + this.valueEnd(i);
       let at = base + this.valueStart(i);
       while (at < end) {
@@ -304,6 +313,18 @@ export class MessageHead {
     return equalsLower(this.u8, base + this.valueStart(index), base + this.valueEnd(index), lowerText);
   }
 
+  /** A value of Connection: the usual ones are understood at once, others are read when all fields are known. */
+  #connection(start: number, end: number): void {
+    const { view } = this;
+    const usual =
+      end - start === 11 &&
+      (view.getInt32(start, true) | FOLD) === SP_KEE &&
+      (view.getInt32(start + 4, true) | FOLD) === P_AL &&
+      (view.getInt32(start + 7, true) | FOLD) === LIVE;
+    if (usual) this.saysKeepAlive = true;
+    else this.#connectionFields++;
+  }
+
   /** One name in Connection. */
   #option(start: number, end: number): void {
     const { u8 } = this;
@@ -316,7 +337,7 @@ export class MessageHead {
       this.saysClose = true;
       return;
     }
-    const id = identifyHeader(this.#view, start, end);
+    const id = identifyHeader(this.view, start, end);
     if (id === UPGRADE && this.#upgradeFields > 0) this.upgrade = true;
     if (
       id === HOST ||

@@ -166,6 +166,7 @@ export class RequestHead extends RequestLine {
 
   #field(start: number, colon: number, end: number, next: number, flags: number): number {
     const id = this.addField(start, colon, end, next, flags);
+    if (id > LAST_SPECIAL && this.fieldCount <= this.#maxFields) return 0;
     if (id < 0) {
       if (id === FIELD_IGNORED) return 0;
       return this.fail(BAD_REQUEST, 'client sent invalid header line');
@@ -173,7 +174,7 @@ export class RequestHead extends RequestLine {
     if (this.fieldCount > this.#maxFields) {
       return this.fail(HEAD_TOO_LARGE, 'client sent too many header lines');
     }
-    return id === 0 || id > LAST_SPECIAL ? 0 : this.#special(id);
+    return this.#special(id);
   }
 
   /** The field that was just added has a meaning here. */

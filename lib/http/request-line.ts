@@ -10,12 +10,14 @@
  */
 import * as bytes from './bytes.js';
 import { latin1 } from './bytes.js';
-import { BAD_HOST, checkHost, PORT_RANGE } from './host-field.js';
+import { checkHost } from './host-field.js';
+import * as hosts from './host-field.js';
 import { MessageHead } from './message-head.js';
 import { identifyMethod, METHOD_CONNECT, METHOD_OPTIONS, METHOD_OTHER, methodName } from './methods.js';
 import { normalizePath } from './uri.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
+const { BAD_HOST, PORT_BITS } = hosts;
 const { ASTERISK, COLON, DEL, DOT, HASH, PERCENT, QUESTION, SLASH, SP } = bytes;
 
 /** "/path?args" */
@@ -43,9 +45,15 @@ TARGET_CLASS[HASH] = STOP;
 TARGET_CLASS[SLASH] = SLASH_BYTE;
 TARGET_CLASS[PERCENT] = PERCENT_BYTE;
 
+/** 1 for the bytes that end the arguments. */
+const ARGS_STOP = TARGET_CLASS.map((kind, byte) => (kind === STOP && byte !== QUESTION ? 1 : 0));
+
 /** Upper-case letters, '_' and '-'. */
 const METHOD_BYTE = new Uint8Array(256).map((_, byte) => (/[A-Z_-]/.test(String.fromCharCode(byte)) ? 1 : 0));
 
+/** "HTTP" and "/1.1" as little-endian numbers. */
+const HTTP = 0x50545448;
+const SLASH_1_1 = 0x312e312f;
 /** "HTTP/1." */
 const HTTP1 = Uint8Array.from('HTTP/1.', (char) => char.charCodeAt(0));
 
@@ -175,10 +183,7 @@ export class RequestLine extends MessageHead {
     this.pathIsPlain = plain && at > from;
     if (at < stop && u8[at] === QUESTION) {
       this.argsStart = at + 1 - base;
-      for (at++; at < stop; at++) {
-        const byte = u8[at];
-        if (byte <= SP || byte === DEL || byte === HASH) break;
-      }
+      for (at++; at < stop && ARGS_STOP[u8[at]] === 0; at++);
       this.argsEnd = at - base;
     }
     if (at < stop && u8[at] === HASH) {
@@ -221,8 +226,8 @@ export class RequestLine extends MessageHead {
     const packed = checkHost(this.u8, start, end);
     if (packed === BAD_HOST) return false;
     this.hostStart = start - this.base;
-    this.hostEnd = this.hostStart + Math.floor(packed / PORT_RANGE);
-    this.hostPort = packed % PORT_RANGE;
+    this.hostEnd = this.hostStart + (packed >> PORT_BITS);
+    this.hostPort = packed & ((1 << PORT_BITS) - 1);
     return true;
   }
 
@@ -233,11 +238,14 @@ export class RequestLine extends MessageHead {
     while (at < stop && u8[at] === SP) at++;
     let end = stop;
     while (end > at && u8[end - 1] === SP) end--;
+    // The version is 11 unless something else is said.
+    const { view } = this;
+    if (end - at === 8 && view.getInt32(at, true) === HTTP && view.getInt32(at + 4, true) === SLASH_1_1)
+      return 0;
     for (let i = 0; i < HTTP1.length; i++) {
       if (u8[at + i] !== HTTP1[i]) return this.#otherVersion(at, end);
     }
     at += HTTP1.length;
-    // One digit, nearly always.
     let minor = 0;
     const digits = end - at;
     for (; at < end; at++) {
