@@ -1,15 +1,19 @@
 // How long the parsers of lib/http take for a head, on the native scanner.
 //
-//   npm run build && node bench/micro/parser.mjs [ROUNDS]
+//   npm run build && node bench/micro/parser.mjs [ROUNDS [NAME]]
 //
-// Prints ns per head and per byte; the best of seven runs, since other work on the
-// machine only ever adds. For instruction counts run it under
-//   valgrind --tool=none (or callgrind) with two values of ROUNDS and subtract.
-import { arenaMemory } from '/tmp/mr/http/dist/lib/http/arena.js';
-import { ChunkedDecoder } from '/tmp/mr/http/dist/lib/http/chunked.js';
-import { RequestHead } from '/tmp/mr/http/dist/lib/http/request-head.js';
-import { ResponseHead } from '/tmp/mr/http/dist/lib/http/response-head.js';
-import { host } from '/tmp/mr/http/dist/lib/native/host.js';
+// Prints ns per head and per byte: the best of seven runs of ROUNDS heads, since other
+// work on the machine only ever adds. NAME picks the rows that contain it.
+//
+// Instructions can be counted without hardware counters: run one row under
+//   valgrind --tool=callgrind --smc-check=all-non-file node --single-threaded bench/micro/parser.mjs ROUNDS NAME
+// with two values of ROUNDS, both past 30,000 so that the code is compiled, and divide
+// the difference of "Collected" by seven times the difference of ROUNDS.
+import { arenaMemory } from '../../dist/lib/http/arena.js';
+import { ChunkedDecoder } from '../../dist/lib/http/chunked.js';
+import { RequestHead } from '../../dist/lib/http/request-head.js';
+import { ResponseHead } from '../../dist/lib/http/response-head.js';
+import { host } from '../../dist/lib/native/host.js';
 
 const rounds = Number(process.argv[2] ?? 300_000);
 const only = process.argv[3];

@@ -43,6 +43,8 @@ const LINE_END = 4;
 const ID_FLAGS = 5;
 /** Records that a new head has room for. */
 const INITIAL_FIELDS = 32;
+/** A larger array, grown for one unusual head, is not kept for the next. */
+const KEPT_FIELDS = 128;
 /** Names that one head may list in Connection: each costs a look at every field. */
 const MAX_CONNECTION_OPTIONS = 64;
 
@@ -217,6 +219,7 @@ export class MessageHead {
     this.saysKeepAlive = false;
     this.#connectionFields = 0;
     this.#upgradeFields = 0;
+    if (this.#fields.length > KEPT_FIELDS * STRIDE) this.#fields = new Int32Array(INITIAL_FIELDS * STRIDE);
   }
 
   /** Whether an LF came since the last call; else there is nothing to scan. Keeps byte-wise arrival linear. */
@@ -262,7 +265,7 @@ export class MessageHead {
     fields[(at + NAME_END) | 0] = colon;
     fields[(at + VALUE_START) | 0] = colon + 2;
     fields[(at + VALUE_END) | 0] = end;
-    fields[(at + LINE_END) | 0] = next;
+    fields[(at + LINE_END) | 0] = next | 0;
     fields[(at + ID_FLAGS) | 0] = idFlags;
     if (!usual) this.#trim(at, flags);
     return id;
