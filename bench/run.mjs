@@ -213,11 +213,16 @@ async function main() {
   if (wanted.includes(IDLE.letter)) {
     const count = Number(values.idle);
     say(`\nf: ${IDLE.what} (${count} or as many as it takes, each after one request)`);
-    for (const one of contestants) {
-      // Warm: the loads above, or this one when f is alone.
+    for (const { name, clients } of contestants) {
+      const kind = KINDS.find((one) => one.name === name);
+      // A fresh process, warm from the first workload alone: what the others left behind would
+      // be counted as free before, and a target that runs already cannot be started anew.
+      if (kind === undefined) continue;
+      const fresh = await startContestant(kind, { fast: fast.port, check: check.port }, { cpu: cpuProxy });
       const [load] = LOADS;
-      if (measurements.length === 0 && load !== undefined) await measure(one, load, TOOLS[0] ?? '', -1);
-      idle[one.name] = await idleMemory(one, Math.min(count, one.clients));
+      for (let i = 0; i < 2 && load !== undefined; i++) await measure(fresh, load, TOOLS[0] ?? '', -1);
+      idle[name] = await idleMemory(fresh, Math.min(count, clients));
+      await fresh.stop();
     }
     const mb = (/** @type {number} */ bytes) => (bytes / 1024 / 1024).toFixed(1);
     const rows = Object.entries(idle).map(([name, { count, before, after, perClient }]) => [

@@ -77,6 +77,24 @@ describe('the client side', () => {
     client.close();
   });
 
+  test('ends when any of several Connection fields says close', async () => {
+    await using proxy = await startProxy(
+      (port) => `server { listen 127.0.0.1:${port}; location / { return 200 ok; } }`,
+    );
+    for (const fields of [
+      ['Connection: keep-alive', 'Connection: close'],
+      ['Connection: foo, close'],
+      ['connection: CLOSE'],
+      ['Host2: x', 'Connection: close', 'Accept: x'],
+    ]) {
+      const client = await Peer.connect(proxy.port);
+      client.send(get('/', ...fields));
+      expect([fields, value(await client.readMessage(), 'connection')]).toEqual([fields, 'close']);
+      expect(await client.waitEnd()).toBe('fin');
+      client.close();
+    }
+  });
+
   test('ends after keepalive_requests', async () => {
     await using proxy = await startProxy(
       (port) => `keepalive_requests 3; server { listen 127.0.0.1:${port}; location / { return 200 ok; } }`,
