@@ -2,6 +2,7 @@
  * What modules see of an exchange's client, request and response. Strings are made
  * only when a directive, a variable or a handler asks for them.
  */
+import { knownHeaderId } from '../http/known-headers.js';
 import type { ByteWriter, ClientInfo, Request, Response } from '../module-api/index.js';
 import type { ExchangeImpl } from './exchange.js';
 
@@ -25,11 +26,15 @@ export class ClientView implements ClientInfo {
 
   get serverAddress(): string {
     const { config } = this.#exchange.downstream.servers;
-    return config.port < 0 ? `unix:${config.address}` : this.#exchange.downstream.connection.localAddress;
+    if (config.port < 0) return `unix:${config.address}`;
+    const any = config.address === '0.0.0.0' || config.address === '::';
+    // Only behind a wildcard does the kernel know more than the configuration.
+    return any ? this.#exchange.downstream.connection.localAddress : config.address;
   }
 
   get serverPort(): number {
-    return this.#exchange.downstream.connection.localPort;
+    const { port } = this.#exchange.downstream.servers.config;
+    return port > 0 ? port : this.#exchange.downstream.connection.localPort;
   }
 
   get serial(): number {
@@ -47,6 +52,10 @@ export class ClientView implements ClientInfo {
 
 export class RequestView implements Request {
   readonly #exchange: ExchangeImpl;
+  /** The last name asked for: a configuration asks for the same ones again and again. */
+  #name = '';
+  #lowerName = '';
+  #nameId = 0;
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
@@ -90,9 +99,9 @@ export class RequestView implements Request {
 
   header(name: string): string | undefined {
     const { head } = this.#exchange;
-    const lower = name.toLowerCase();
-    const first = head.findByName(lower);
+    const first = this.#find(name);
     if (first < 0) return undefined;
+    const lower = this.#lowerName;
     let value = head.fieldText(first);
     const separator = lower === 'cookie' ? '; ' : ', ';
     for (let i = first + 1; i < head.fieldCount; i++) {
@@ -103,16 +112,29 @@ export class RequestView implements Request {
 
   writeHeader(name: string, out: ByteWriter): void {
     const { head } = this.#exchange;
-    const lower = name.toLowerCase();
+    const first = this.#find(name);
+    if (first < 0) return;
+    const lower = this.#lowerName;
     const separator = lower === 'cookie' ? '; ' : ', ';
     let written = false;
-    for (let i = head.findByName(lower); i >= 0 && i < head.fieldCount; i++) {
+    for (let i = first; i < head.fieldCount; i++) {
       if (!head.fieldNameIs(i, lower)) continue;
       if (written) out.text(separator);
       const start = head.valueStart(i);
       out.copy(head.base + start, head.valueEnd(i) - start);
       written = true;
     }
+  }
+
+  /** Index of the first field of that name, or -1. */
+  #find(name: string): number {
+    if (name !== this.#name) {
+      this.#name = name;
+      this.#lowerName = name.toLowerCase();
+      this.#nameId = knownHeaderId(this.#lowerName);
+    }
+    const { head } = this.#exchange;
+    return this.#nameId === 0 ? head.findByName(this.#lowerName) : head.find(this.#nameId);
   }
 
   *headers(): IterableIterator<[string, string]> {

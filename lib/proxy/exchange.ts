@@ -207,6 +207,11 @@ export class ExchangeImpl implements Exchange {
 
   onClientDrain(): void {
     this.proxy?.onClientDrain();
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#waiters.length === 0) return;
     for (const waiter of this.#waiters.splice(0)) waiter.resolve();
   }
 
@@ -399,7 +404,7 @@ export class ExchangeImpl implements Exchange {
   }
 
   #release(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+    this.#wake();
     if (this.#block >= 0) {
       this.context.blocks.release(this.#block, this.#blockSize);
       this.#block = -1;

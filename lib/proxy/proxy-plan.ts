@@ -104,7 +104,7 @@ export class ProxyPlan {
       // An empty value means no field at all.
       if (writer.unsafe) this.#refuse(exchange, i);
       if (writer.unsafe || writer.total === before) writer.rewind();
-      else writer.constant(common.crlf);
+      else writer.lineEnd(common.crlf);
     }
     const upgrading = this.#writeUpgrade(exchange, writer);
     const body = exchange.methodOverride === undefined;

@@ -140,11 +140,20 @@ export class SegmentWriter implements ByteWriter {
 
   /** A value that may come from outside: CR, LF or NUL in it marks the writer as {@link unsafe}. */
   text(text: string): void {
-    for (let i = 0; i < text.length; i++) {
+    const { length } = text;
+    const start = this.#text;
+    if (start + length > this.#textLimit) {
+      this.#overflowed = true;
+      return;
+    }
+    const u8 = this.#u8;
+    for (let i = 0; i < length; i++) {
       const code = text.charCodeAt(i);
       if (code <= CR && (code === CR || code === LF || code === 0)) this.#unsafe = true;
+      u8[start + i] = code;
     }
-    this.raw(text);
+    this.#text = start + length;
+    this.copy(start, length);
   }
 
   /** Text of the program's own, line ends included. */
@@ -159,6 +168,19 @@ export class SegmentWriter implements ByteWriter {
     for (let i = 0; i < length; i++) u8[start + i] = text.charCodeAt(i);
     this.#text = start + length;
     this.copy(start, length);
+  }
+
+  /** CR LF: joined to a text that was just written, else the constant. */
+  lineEnd(crlf: ArenaBytes): void {
+    const start = this.#text;
+    if (this.#end !== start || start + 2 > this.#textLimit) {
+      this.copy(crlf.offset, 2);
+      return;
+    }
+    this.#u8[start] = CR;
+    this.#u8[start + 1] = LF;
+    this.#text = start + 2;
+    this.copy(start, 2);
   }
 
   /** Whether a text held a line end or NUL since `reset` or `mark`: it must not become part of a head. */

@@ -201,22 +201,22 @@ export class Connection implements Owner, TimerOwner, Closing {
 
   /** Numeric address of the peer, "" for a unix socket. Cached; after the close only when it was asked for before. */
   get remoteAddress(): string {
-    return this.#endpointsOf().remoteAddress;
+    return this.#endpointsOf().remote.address;
   }
 
   /** Port of the peer, 0 for a unix socket. */
   get remotePort(): number {
-    return this.#endpointsOf().remotePort;
+    return this.#endpointsOf().remote.port;
   }
 
   /** Numeric address of our end, or the path of a unix socket. */
   get localAddress(): string {
-    return this.#endpointsOf().localAddress;
+    return this.#endpointsOf().local.address;
   }
 
   /** Port of our end, 0 for a unix socket. */
   get localPort(): number {
-    return this.#endpointsOf().localPort;
+    return this.#endpointsOf().local.port;
   }
 
   /** Replaces the handler; the next callback goes to the new one, also when called from a callback. */

@@ -36,30 +36,27 @@ napi_value Send2(napi_env env, napi_callback_info info) {
   const auto first = static_cast<size_t>(n[2]), second = static_cast<size_t>(n[4]);
   if (second == 0) return Number(env, Send(host->loop(), n[0], host->At(n[1]), first));
   if (first == 0) return Number(env, Send(host->loop(), n[0], host->At(n[3]), second));
-  const iovec parts[2] = {{host->At(n[1]), first}, {host->At(n[3]), second}};
-  return Number(env, SendVector(host->loop(), n[0], parts, 2, first + second));
+  Gather gather;
+  gather.Add(host->At(n[1]), first);
+  gather.Add(host->At(n[3]), second);
+  return Number(env, gather.Send(host->loop(), n[0]));
 }
 
 // handle, pairs, count
 napi_value Sendv(napi_env env, napi_callback_info info) {
-  constexpr int kMaxPairs = 64;
   int32_t n[3];
   Host* host = Integers(env, info, n);
   if (host == nullptr) return nullptr;
-  if (n[2] < 0 || n[2] > kMaxPairs) return Number(env, -EINVAL);
+  if (n[2] < 0 || n[2] > Gather::kMaxRanges) return Number(env, -EINVAL);
   if (n[1] % 4 != 0 || !host->Contains(n[1], n[2] * 8)) return Number(env, -EFAULT);
   const int32_t* pairs = host->arena().At<int32_t>(static_cast<size_t>(n[1]));
-  iovec parts[kMaxPairs];
-  int count = 0;
-  size_t total = 0;
+  Gather gather;
   for (int i = 0; i < n[2]; ++i) {
     const int32_t offset = pairs[i * 2], length = pairs[i * 2 + 1];
     if (!host->Contains(offset, length)) return Number(env, -EFAULT);
-    if (length == 0) continue;
-    parts[count++] = {host->At(offset), static_cast<size_t>(length)};
-    total += static_cast<size_t>(length);
+    if (length > 0) gather.Add(host->At(offset), static_cast<size_t>(length));
   }
-  return Number(env, SendVector(host->loop(), n[0], parts, count, total));
+  return Number(env, gather.Send(host->loop(), n[0]));
 }
 
 // listener, max

@@ -5,7 +5,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -15,11 +14,6 @@
 
 namespace millrace {
 namespace {
-
-// Ranges up to this size in all are copied together before they are sent.
-constexpr size_t kGatherBytes = 4096;
-// Ranges that one call takes.
-constexpr size_t kMaxParts = 64;
 
 int Set(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;
@@ -192,35 +186,22 @@ int Send(Loop& loop, Handle handle, const void* data, size_t size) {
   return result;
 }
 
-int SendVector(Loop& loop, Handle handle, const iovec* parts, int count, size_t total) {
-  // A head is a dozen ranges of a few bytes. The kernel walks a vector at several times the
-  // cost of copying those bytes here, so the ranges at the front that fit go as one.
-  std::array<char, kGatherBytes> gathered;
-  size_t used = 0;
-  int from = 0;
-  while (from < count && used + parts[from].iov_len <= gathered.size()) {
-    std::memcpy(gathered.data() + used, parts[from].iov_base, parts[from].iov_len);
-    used += parts[from].iov_len;
-    ++from;
+int Gather::Send(Loop& loop, Handle handle) {
+  if (count_ == 0) return millrace::Send(loop, handle, copied_, used_);
+  if (count_ == 1 && used_ == 0) {
+    return millrace::Send(loop, handle, ranges_[1].iov_base, ranges_[1].iov_len);
   }
-  if (used == total) return Send(loop, handle, gathered.data(), total);
   const Descriptor* descriptor = loop.Find(handle);
   if (descriptor == nullptr) return -EBADF;
-  std::array<iovec, kMaxParts> rest;
-  size_t left = 0;
-  if (from > 1) {
-    rest[left++] = {gathered.data(), used};
-  } else {
-    from = 0;
-  }
-  while (from < count && left < rest.size()) rest[left++] = parts[from++];
+  ranges_[0] = {copied_, used_};
+  const int first = used_ > 0 ? 0 : 1;
   // sendmsg and not writev, for the flag against SIGPIPE.
   msghdr message{};
-  message.msg_iov = rest.data();
-  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(left);
+  message.msg_iov = ranges_ + first;
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count_ + 1 - first);
   const int result =
       RetryOnInterrupt([&] { return sendmsg(descriptor->fd, &message, os::kSendFlags); });
-  if (result == -EAGAIN || (result >= 0 && static_cast<size_t>(result) < total)) {
+  if (result == -EAGAIN || (result >= 0 && static_cast<size_t>(result) < total_)) {
     loop.AwaitWritable(handle, *descriptor);
   }
   return result;

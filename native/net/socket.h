@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "loop/loop.h"
 #include "net/address.h"
@@ -64,8 +65,37 @@ int Receive(Loop& loop, Handle handle, void* data, size_t size);
 // Bytes taken, possibly fewer than given; -EAGAIN for none. After less than everything
 // kWrite is reported once there is room. No SIGPIPE.
 int Send(Loop& loop, Handle handle, const void* data, size_t size);
-// The same for at most 64 ranges that hold `total` bytes.
-int SendVector(Loop& loop, Handle handle, const iovec* parts, int count, size_t total);
+
+// What one call sends: ranges added in order. A head is a dozen ranges of a few bytes,
+// and the kernel walks a vector at several times the cost of copying those bytes here, so
+// the ranges at the front that fit are copied together. Lives on the stack of one call.
+class Gather {
+ public:
+  // Ranges that one call takes.
+  static constexpr int kMaxRanges = 64;
+
+  // Adds at most kMaxRanges ranges; the bytes must stay until Send.
+  void Add(const void* data, size_t size) {
+    total_ += size;
+    if (count_ == 0 && used_ + size <= sizeof copied_) {
+      std::memcpy(copied_ + used_, data, size);
+      used_ += size;
+    } else {
+      // Entry 0 is for what was copied.
+      ranges_[++count_] = {const_cast<void*>(data), size};
+    }
+  }
+
+  // As Send.
+  int Send(Loop& loop, Handle handle);
+
+ private:
+  size_t used_ = 0;
+  size_t total_ = 0;
+  int count_ = 0;
+  iovec ranges_[kMaxRanges + 1];
+  char copied_[4096];
+};
 
 // Sends FIN.
 int Shutdown(Loop& loop, Handle handle);

@@ -65,7 +65,9 @@ TEST(parts_leave_in_one_call_in_their_order) {
   OverEachFamily([](NetFixture& f, Ends& ends) {
     char head[] = "head ", body[] = "body";
     const iovec parts[2] = {{head, 5}, {body, 4}};
-    EXPECT_EQ(SendVector(f.loop, ends.client, parts, 2, 9), 9);
+    Gather gather;
+    for (const iovec& part : parts) gather.Add(part.iov_base, part.iov_len);
+    EXPECT_EQ(gather.Send(f.loop, ends.client), 9);
     EXPECT(f.Reports(ends.server, kRead));
     EXPECT(ReceiveAll(f, ends.server) == "head body");
   });
@@ -189,7 +191,9 @@ TEST(a_closed_handle_is_refused_everywhere) {
   Address address;
   EXPECT_EQ(Receive(f.loop, ends.client, &byte, 1), -EBADF);
   EXPECT_EQ(Send(f.loop, ends.client, &byte, 1), -EBADF);
-  EXPECT_EQ(SendVector(f.loop, ends.client, &part, 1, 1), -EBADF);
+  Gather gather;
+  gather.Add(part.iov_base, part.iov_len);
+  EXPECT_EQ(gather.Send(f.loop, ends.client), -EBADF);
   EXPECT_EQ(Shutdown(f.loop, ends.client), -EBADF);
   EXPECT_EQ(ConnectResult(f.loop, ends.client), -EBADF);
   EXPECT_EQ(FileDescriptor(f.loop, ends.client), -EBADF);

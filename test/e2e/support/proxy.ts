@@ -132,6 +132,17 @@ export async function startProxy(
   http: (...ports: number[]) => string,
   options: ProxyOptions = {},
 ): Promise<Proxy> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(http, options);
+    } catch (error) {
+      // A port that was free a moment ago may be somebody else's now.
+      if (attempt === 3 || !String(error).includes('Address already in use')) throw error;
+    }
+  }
+}
+
+async function startOnce(http: (...ports: number[]) => string, options: ProxyOptions): Promise<Proxy> {
   const prefix = mkdtempSync(join(tmpdir(), 'millrace-e2e-'));
   // A worker that gave up root must be able to look into it.
   chmodSync(prefix, 0o755);
