@@ -11,7 +11,7 @@ import { FIELD_IGNORED, MessageHead } from './message-head.js';
 import * as scan from './scan.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
-const { SP } = bytes;
+const { CR, SP } = bytes;
 const { CONTENT_LENGTH, LAST_SPECIAL, TRANSFER_ENCODING } = known;
 const { LINE_BAD, LINE_CRLF, LINE_ENTRIES } = scan;
 
@@ -36,6 +36,12 @@ export class ResponseHead extends MessageHead {
   #maxHeadBytes = 65536;
   #maxFields = 1000;
   #inFields = false;
+
+  /** The status line is exactly "HTTP/1.1 NNN reason CRLF": it can be passed on as it stands. */
+  get isCanonicalLine(): boolean {
+    const { u8, base } = this;
+    return this.statusStart === 9 && u8[base + 7] === 0x31 && u8[base + this.reasonEnd] === CR;
+  }
 
   /** Forgets the last response. Called before the first `parse` of every head, interim ones too. */
   begin(maxHeadBytes = 65536, maxFields = 1000): void {

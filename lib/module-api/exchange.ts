@@ -24,6 +24,8 @@ export type LogHandler = (exchange: Exchange) => void;
 export interface ClientInfo {
   /** Numeric address, or "unix:". */
   readonly remoteAddress: string;
+  /** Appends `remoteAddress`. */
+  writeRemoteAddress(out: ByteWriter): void;
   readonly remotePort: number;
   readonly serverAddress: string;
   readonly serverPort: number;

@@ -26,8 +26,9 @@ export const PRODUCT = 'millrace';
 /** Segments that responses are composed of. */
 export class CommonConstants {
   readonly crlf: ArenaBytes;
-  readonly keepAlive: ArenaBytes;
-  readonly close: ArenaBytes;
+  /** Connection as the last field, with the empty line behind it. */
+  readonly keepAliveEnd: ArenaBytes;
+  readonly closeEnd: ArenaBytes;
   readonly chunked: ArenaBytes;
   readonly contentLength: ArenaBytes;
   readonly contentType: ArenaBytes;
@@ -41,8 +42,8 @@ export class CommonConstants {
 
   constructor(constants: ArenaConstants) {
     this.crlf = constants.intern('\r\n');
-    this.keepAlive = constants.intern('Connection: keep-alive\r\n');
-    this.close = constants.intern('Connection: close\r\n');
+    this.keepAliveEnd = constants.intern('Connection: keep-alive\r\n\r\n');
+    this.closeEnd = constants.intern('Connection: close\r\n\r\n');
     this.chunked = constants.intern('Transfer-Encoding: chunked\r\n');
     this.contentLength = constants.intern('Content-Length: ');
     this.contentType = constants.intern('Content-Type: ');

@@ -8,6 +8,9 @@ import type { ExchangeImpl } from './exchange.js';
 
 export class ClientView implements ClientInfo {
   readonly #exchange: ExchangeImpl;
+  /** The last address written, and its bytes: often the next client has the same, behind another proxy. */
+  #written = '';
+  #writtenBytes = new Uint8Array(0);
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
@@ -18,6 +21,15 @@ export class ClientView implements ClientInfo {
     return this.#exchange.downstream.servers.config.port < 0 || remoteAddress === ''
       ? 'unix:'
       : remoteAddress;
+  }
+
+  writeRemoteAddress(out: ByteWriter): void {
+    const address = this.remoteAddress;
+    if (address !== this.#written) {
+      this.#written = address;
+      this.#writtenBytes = Buffer.from(address, 'latin1');
+    }
+    out.bytes(this.#writtenBytes);
   }
 
   get remotePort(): number {

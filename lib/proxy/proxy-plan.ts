@@ -13,6 +13,8 @@ import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPassConfig } from './runtime.js';
 import type { ArenaBytes, SegmentWriter } from './segment-writer.js';
 
+const CR = 0x0d;
+
 /** One line that is set: a constant, or a name and what stands behind it. */
 interface SetLine {
   readonly line: ArenaBytes | undefined;
@@ -82,14 +84,17 @@ export class ProxyPlan {
     const { head } = exchange;
     const { base } = head;
     writer.reset();
-    if (exchange.methodOverride === undefined) {
+    if (exchange.methodOverride === undefined && this.#asReceived(exchange)) {
+      writer.copy(base + head.methodStart, head.targetEnd - head.methodStart);
+    } else if (exchange.methodOverride === undefined) {
       // "GET " as received.
       writer.copy(base + head.methodStart, head.methodEnd - head.methodStart);
       writer.constant(this.#space);
+      this.#target(exchange, writer);
     } else {
       writer.constant(this.#method(exchange.methodOverride));
+      this.#target(exchange, writer);
     }
-    this.#target(exchange, writer);
     writer.constant(this.#version);
     for (let i = 0; i < this.#lines.length; i++) {
       const { line, name, value } = this.#lines[i];
@@ -111,8 +116,25 @@ export class ProxyPlan {
     // Of a head that was refused, nothing is passed on.
     if (head.complete) this.#fields(exchange, writer, body);
     if (body && head.chunked) writer.constant(common.chunked);
-    writer.constant(common.crlf);
+    // The empty line as received joins the last field.
+    const end = base + head.length - 2;
+    if (head.complete && this.#context.u8[end] === CR) writer.copy(end, 2);
+    else writer.constant(common.crlf);
     return upgrading;
+  }
+
+  /** Whether "GET /path?args" goes on as it stands: one space, origin form, no fragment, nothing replaced. */
+  #asReceived(exchange: ExchangeImpl): boolean {
+    const { config } = this;
+    const { head } = exchange;
+    return (
+      config.target === undefined &&
+      config.uri === undefined &&
+      !exchange.uriChanged &&
+      head.pathStart === head.targetStart &&
+      head.targetStart === head.methodEnd + 1 &&
+      head.targetEnd === (head.argsStart < 0 ? head.pathEnd : head.argsEnd)
+    );
   }
 
   #target(exchange: ExchangeImpl, writer: SegmentWriter): void {

@@ -251,19 +251,20 @@ export class ResponseWriter {
     this.#decideKeepAlive();
     const { writer, common } = context;
     writer.reset();
-    if (status === up.status) {
+    if (status !== up.status) {
+      writer.constant(context.statusLine(status));
+    } else if (up.isCanonicalLine) {
+      writer.copy(up.base, up.reasonEnd + 2);
+    } else {
       writer.constant(common.http11);
       writer.copy(up.base + up.statusStart, up.reasonEnd - up.statusStart);
       writer.constant(common.crlf);
-    } else {
-      writer.constant(context.statusLine(status));
     }
     writer.constant(context.serverDate(exchange.location.serverTokens));
     writeUpstreamFields(exchange, up, plan, false);
     if (this.#mode === CHUNKED) writer.constant(common.chunked);
     if (exchange.fields.count > 0) writeFields(exchange);
-    this.#connectionField();
-    writer.constant(common.crlf);
+    this.#endHead();
     this.headSent = true;
     this.bytesSent += writer.total;
     if (this.#mode === NO_BODY || head.method === 'HEAD') return this.#flushOnly();
@@ -342,8 +343,7 @@ export class ResponseWriter {
     }
     if (this.#mode === CHUNKED) writer.constant(common.chunked);
     if (fields.count > 0) writeFields(exchange);
-    this.#connectionField();
-    writer.constant(common.crlf);
+    this.#endHead();
     this.headSent = true;
   }
 
@@ -390,13 +390,14 @@ export class ResponseWriter {
       !(this.#exchange.body.left && this.closesOnUnreadBody);
   }
 
-  #connectionField(): void {
+  /** Connection, and the empty line. */
+  #endHead(): void {
     const { context, location } = this.#exchange;
     const { writer, common } = context;
-    writer.constant(this.keepAlive ? common.keepAlive : common.close);
     if (this.keepAlive && location.keepaliveHeaderSeconds > 0) {
       writer.raw(`Keep-Alive: timeout=${location.keepaliveHeaderSeconds}\r\n`);
     }
+    writer.constant(this.keepAlive ? common.keepAliveEnd : common.closeEnd);
   }
 
   #flush(): boolean {

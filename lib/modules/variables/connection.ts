@@ -16,7 +16,7 @@ export const connectionVariables: readonly Variable[] = [
   {
     name: 'remote_addr',
     get: ({ client }) => client.remoteAddress,
-    write: ({ client }, out) => out.text(client.remoteAddress),
+    write: ({ client }, out) => client.writeRemoteAddress(out),
     doc: 'The client\'s address, or "unix:".',
   },
   {

@@ -50,7 +50,7 @@ export const proxyVariables: readonly Variable[] = [
         out.text(received);
         out.text(', ');
       }
-      out.text(exchange.client.remoteAddress);
+      exchange.client.writeRemoteAddress(out);
     },
     doc: "X-Forwarded-For as the client sent it with the client's address added.",
   },

@@ -14,6 +14,7 @@ function query(exchange: Exchange): string | undefined {
 
 const REQUEST_ID = Symbol('request_id');
 const ID_BYTES = 16;
+const HTTP = Buffer.from('http');
 const randomPool = Buffer.alloc(ID_BYTES * 256);
 let randomUsed = randomPool.length;
 
@@ -97,7 +98,7 @@ export const requestVariables: readonly Variable[] = [
   {
     name: 'scheme',
     get: (exchange) => exchange.scheme,
-    write: (exchange, out) => out.text(exchange.scheme),
+    write: (exchange, out) => (exchange.scheme === 'http' ? out.bytes(HTTP) : out.text(exchange.scheme)),
     doc: '"http" or "https".',
   },
   {

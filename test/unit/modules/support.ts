@@ -84,6 +84,7 @@ export class FakeExchange implements Exchange {
     this.location = given.location ?? { name: '/', root: '/nowhere', serverIndex: 0 };
     this.client = {
       remoteAddress: '192.0.2.7',
+      writeRemoteAddress: (out) => out.text('192.0.2.7'),
       remotePort: 40000,
       serverAddress: '127.0.0.1',
       serverPort: 8080,
