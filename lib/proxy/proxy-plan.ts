@@ -6,7 +6,7 @@ import { DROP, CANONICAL } from '../http/fields.js';
 import type { ResponseHead } from '../http/response-head.js';
 import { KNOWN_HEADER_COUNT, knownHeaderId } from '../http/known-headers.js';
 import { escapeUri } from '../http/uri.js';
-import { hasLineEnd } from './response-lines.js';
+import { hasLineEnd, rewriteLine } from './response-lines.js';
 import type { Value } from '../module-api/index.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
@@ -198,15 +198,8 @@ export class ProxyPlan {
         continue;
       }
       const start = head.lineStart(i);
-      if ((flags & CANONICAL) !== 0) {
-        writer.copy(base + start, head.lineEnd(i) - start);
-      } else {
-        writer.copy(base + start, head.nameEnd(i) - start);
-        writer.constant(common.colon);
-        const value = head.valueStart(i);
-        writer.copy(base + value, head.valueEnd(i) - value);
-        writer.constant(common.crlf);
-      }
+      if ((flags & CANONICAL) !== 0) writer.copy(base + start, head.lineEnd(i) - start);
+      else rewriteLine(head, i, writer, common);
     }
   }
 

@@ -7,9 +7,12 @@
 import { DROP, CANONICAL } from '../http/fields.js';
 import { CONTENT_LENGTH } from '../http/known-headers.js';
 import { escapeUri } from '../http/uri.js';
+import type { MessageHead } from '../http/message-head.js';
 import type { ResponseHead } from '../http/response-head.js';
+import type { CommonConstants } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
+import type { SegmentWriter } from './segment-writer.js';
 
 /** Fields that frame the message or belong to one hop: only the engine writes them. */
 const ENGINE_FIELDS = /^(?:connection|content-length|transfer-encoding|keep-alive|server|date)$/i;
@@ -77,14 +80,23 @@ export function writeUpstreamFields(
     }
     if (removes && id !== CONTENT_LENGTH && fields.isRemoved(up.fieldName(i).toLowerCase())) continue;
     const start = up.lineStart(i);
-    if ((flags & CANONICAL) !== 0) {
-      writer.copy(base + start, up.lineEnd(i) - start);
-    } else {
-      writer.copy(base + start, up.nameEnd(i) - start);
-      writer.constant(common.colon);
-      const value = up.valueStart(i);
-      writer.copy(base + value, up.valueEnd(i) - value);
-      writer.constant(common.crlf);
-    }
+    if ((flags & CANONICAL) !== 0) writer.copy(base + start, up.lineEnd(i) - start);
+    else rewriteLine(up, i, writer, common);
   }
+}
+
+/** Writes a received field anew: one space behind the colon, no blanks at the end, CR LF. */
+export function rewriteLine(
+  head: MessageHead,
+  index: number,
+  writer: SegmentWriter,
+  common: CommonConstants,
+): void {
+  const { base } = head;
+  const name = head.lineStart(index);
+  const value = head.valueStart(index);
+  writer.copy(base + name, head.nameEnd(index) - name);
+  writer.constant(common.colon);
+  writer.copy(base + value, head.valueEnd(index) - value);
+  writer.constant(common.crlf);
 }
