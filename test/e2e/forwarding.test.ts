@@ -130,11 +130,14 @@ describe('the request', () => {
   });
 
   test('loses the answer, not the others, when its client leaves', async () => {
+    let asked: (() => void) | undefined;
+    const requested = new Promise<void>((resolve) => (asked = resolve));
     let left: (() => void) | undefined;
     const abandoned = new Promise<void>((resolve) => (left = resolve));
     await using backend = await startBackend(async (connection) => {
       const request = await connection.readMessage();
       if (request.target === '/slow') {
+        asked?.();
         await connection.waitEnd();
         left?.();
         return;
@@ -145,7 +148,8 @@ describe('the request', () => {
     await using proxy = await startProxy((port) => `server { listen 127.0.0.1:${port}; ${PASS(backend)} }`);
     const client = await Peer.connect(proxy.port);
     client.send('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
-    while (backend.connections.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    // A connection alone is not enough: the request may still be on its way.
+    await requested;
     client.close();
     await abandoned;
     expect((await exchange(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).body).toBe('fast');
