@@ -113,7 +113,8 @@ export class Downstream implements ConnectionHandler {
   }
 
   onDrain(): void {
-    this.exchange?.onClientDrain();
+    if (this.exchange !== null) this.exchange.onClientDrain();
+    else if (this.#state === HEAD && this.inputLength > 0) this.process();
   }
 
   onDeadline(connection: Connection): void {
@@ -184,7 +185,8 @@ export class Downstream implements ConnectionHandler {
     this.#processing = true;
     for (;;) {
       if (this.#state === HEAD) {
-        if (this.inputLength === 0 || !this.#readHead()) break;
+        // A client that asks and does not read gets no further answers: the queue has a bound.
+        if (this.inputLength === 0 || this.connection.awaitsDrain || !this.#readHead()) break;
       } else if (this.#state === EXCHANGE || this.#state === DISCARD) {
         const before = this.inputLength;
         if (before === 0 || this.exchange === null) break;
@@ -363,7 +365,10 @@ export class Downstream implements ConnectionHandler {
     }
     if (this.#inputPaused) {
       if (this.inputLength <= INPUT_LIMIT_BYTES / 2) this.#resumeInput();
-    } else if (this.#state !== HEAD && this.inputLength >= INPUT_LIMIT_BYTES) {
+    } else if (
+      this.inputLength >= INPUT_LIMIT_BYTES &&
+      (this.#state !== HEAD || this.connection.awaitsDrain)
+    ) {
       this.#inputPaused = true;
       this.connection.pause();
     }

@@ -147,6 +147,36 @@ test('an answer that nobody takes is given up in every state, and draining does 
   closing.close();
 });
 
+test('a client that asks and never reads has a bounded queue, and is given up', async () => {
+  await using proxy = await startProxy(
+    (port) => `server { listen 127.0.0.1:${port}; send_timeout 500ms; keepalive_requests 1000000;
+      location / { return 200 "${'x'.repeat(3000)}"; } }`,
+  );
+  for (let i = 0; i < 200; i++) await exchange(proxy.port, GET);
+  const before = proxy.residentBytes();
+  const client = await Peer.connect(proxy.port);
+  client.stopReading();
+  client.send(GET.repeat(30_000));
+  await sleep(400);
+  // Without a bound, 90 MB.
+  expect(proxy.residentBytes() - before).toBeLessThan(32 * 1024 * 1024);
+  expect(await proxy.stop('SIGQUIT')).toBe(0);
+  client.close();
+});
+
+test('pipelined requests are all answered by and by to a client that reads late', async () => {
+  await using proxy = await startProxy(
+    (port) => `server { listen 127.0.0.1:${port}; keepalive_requests 1000000;
+      location / { return 200 "${'x'.repeat(3000)}"; } }`,
+  );
+  const client = await Peer.connect(proxy.port);
+  client.stopReading();
+  client.send(`${GET.repeat(5000)}GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  await sleep(300);
+  client.startReading();
+  expect((await client.readToEnd()).split('HTTP/1.1 200').length - 1).toBe(5001);
+});
+
 test('a tunnel outlives SIGQUIT until its ends have had enough', async () => {
   await using backend = await startBackend(async (connection) => {
     await connection.readMessage();
