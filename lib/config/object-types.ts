@@ -38,18 +38,20 @@ export interface HttpServerLocationDirectives {
   readonly keepalive_timeout?: Words;
   /** Requests after which a client connection is closed. */
   readonly keepalive_requests?: number | `${number}`;
-  /** Time for which requests are taken from one client connection; it is closed after the request that passes it. */
+  /** Age from which a client connection is closed after the request that it carries. */
   readonly keepalive_time?: Time;
-  /** Accepted; idle client connections are closed at once when the process stops. */
+  /** Time for which an idle client connection is left open when the process is told to quit. */
   readonly keepalive_min_timeout?: Time;
-  /** Whether the rest of a request is read before the connection is closed, so that the client can read its answer. */
+  /** Whether the rest of a request is read before the connection is closed, so that the client can read its answer: where the client may still be sending, or "always". */
   readonly lingering_close?: boolean | 'off' | 'on' | 'always';
   /** Time in all for which the rest of a request is read before a close. */
   readonly lingering_time?: Time;
   /** Time between two reads while lingering. */
   readonly lingering_timeout?: Time;
-  /** Whether the version stands in the Server field and on error pages ("build" is as "on"). */
-  readonly server_tokens?: boolean | 'on' | 'off' | 'build';
+  /** What the Server field and the proxy's own pages say: name and version, the name only, or a text that may hold variables; an empty one leaves both out ("build" is as "on"). */
+  readonly server_tokens?: boolean | string;
+  /** Whether a body of unknown length is sent in chunks to HTTP/1.1 clients; else it ends with the connection. */
+  readonly chunked_transfer_encoding?: Flag;
   /** Whether redirects that the proxy itself makes carry scheme and host. */
   readonly absolute_redirect?: Flag;
   /** Whether such redirects name the server's first name instead of the request's host. */
@@ -102,9 +104,9 @@ export interface HttpServerLocationDirectives {
   readonly tcp_nopush?: Flag;
   /** Accepted without effect: small writes are sent at once (TCP_NODELAY), head and body in one system call. */
   readonly tcp_nodelay?: Flag;
-  /** Accepted without effect: connections that timed out are closed in order. */
+  /** Whether a client that timed out, or is answered with 444, gets a reset; idle connections are closed in order. */
   readonly reset_timedout_connection?: Flag;
-  /** Accepted without effect: no browser is excluded. */
+  /** Browsers whose connections are not kept: "msie6" after a POST, "safari" on macOS always. */
   readonly keepalive_disable?: Words;
   /** Accepted without effect: error pages are not padded. */
   readonly msie_padding?: Flag;
@@ -178,10 +180,18 @@ export interface HttpServerLocationDirectives {
 export interface HttpServerDirectives {
   /** Time within which the whole head of a request must arrive; else 408 or a close. */
   readonly client_header_timeout?: Time;
-  /** Size up to which a head needs no large buffer. */
+  /** Room for a head besides `large_client_header_buffers`; bounds a single line where it is larger than one of those. */
   readonly client_header_buffer_size?: Size;
-  /** Bounds of a head: a request line longer than one buffer gives 414, a longer field or more than all buffers together 400. */
+  /** Bounds of a head: a request line longer than one buffer gives 414, a longer field, or more than all buffers together, 400. */
   readonly large_client_header_buffers?: Words;
+  /** Greatest number of fields in the head of a request; more give 400. Those that are left out do not count. */
+  readonly max_headers?: number | `${number}`;
+  /** Whether fields are left out whose names hold more than letters, digits and dashes. */
+  readonly ignore_invalid_headers?: Flag;
+  /** Whether an underscore in a field's name counts as a letter. */
+  readonly underscores_in_headers?: Flag;
+  /** Whether repeated slashes of a path count as one when a location is looked for. */
+  readonly merge_slashes?: Flag;
   /** Accepted without effect: memory is taken from one arena. */
   readonly connection_pool_size?: Size;
   /** Accepted without effect: memory is taken from one arena. */

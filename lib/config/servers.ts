@@ -5,13 +5,10 @@
 import type { HeaderFilter, LogHandler, ParseContext, PhaseHandler, Settings } from '../module-api/index.js';
 import * as core from '../modules/core.js';
 import { errorPage } from '../modules/error-page.js';
-import {
-  clientHeaderBufferSize,
-  clientHeaderTimeout,
-  largeClientHeaderBuffers,
-  serverName,
-} from '../modules/server.js';
+import * as keepalive from '../modules/keepalive.js';
+import * as server from '../modules/server.js';
 import type { EngineBuilder, ErrorLog, LocationConfig, LogSink, ServerConfig } from '../proxy/runtime.js';
+import type { RequestLimits } from '../http/request-head.js';
 import { escapeUri } from '../http/uri.js';
 import { proxyPass } from '../modules/proxy-rows.js';
 import { redirectPolicy, sendRedirect } from '../modules/redirect.js';
@@ -50,17 +47,30 @@ export async function compileServer(block: Block, index: number, tools: ServerTo
       if (bare !== '') locations.push(slashAdded(location, bare, inner.settings));
     }
   }
-  const buffers = settings.get(largeClientHeaderBuffers);
   return {
-    names: settings.get(serverName),
+    names: settings.get(server.serverName),
     index,
     rewrite: outside.rewrites,
     locations,
     fallback: await compileLocation({ kind: 'server', name: '' }, settings, index, tools),
-    clientHeaderTimeoutMs: settings.get(clientHeaderTimeout),
-    largeHeaderBufferSize: buffers.size,
-    largeHeaderBufferCount: buffers.count,
-    clientHeaderBufferSize: settings.get(clientHeaderBufferSize),
+    clientHeaderTimeoutMs: settings.get(server.clientHeaderTimeout),
+    headLimits: headLimits(settings),
+  };
+}
+
+/** A line lies in one buffer, the first or a large one; a head may fill all of them. */
+function headLimits(settings: Settings): RequestLimits {
+  const first = settings.get(server.clientHeaderBufferSize);
+  const { count, size } = settings.get(server.largeClientHeaderBuffers);
+  const maxLineBytes = Math.max(first, size);
+  return {
+    maxRequestLineBytes: maxLineBytes,
+    maxFieldBytes: maxLineBytes,
+    maxHeadBytes: first + count * size,
+    maxFields: settings.get(server.maxHeaders),
+    underscores: settings.get(server.underscoresInHeaders),
+    ignoreInvalid: settings.get(server.ignoreInvalidHeaders),
+    mergeSlashes: settings.get(server.mergeSlashes),
   };
 }
 
@@ -92,8 +102,9 @@ async function compileLocation(
   tools: ServerTools,
 ): Promise<LocationConfig> {
   const phases = await build(place, settings, tools, 'location');
-  const keepalive = settings.get(core.keepaliveTimeout);
-  const lingers = settings.get(core.lingeringClose) !== 'off';
+  const kept = settings.get(keepalive.keepaliveTimeout);
+  const lingering = settings.get(core.lingeringClose);
+  const lingers = lingering !== 'off';
   return {
     ...place,
     root: effectiveRoot(settings, tools.parse),
@@ -108,11 +119,17 @@ async function compileLocation(
     clientMaxBodySize: settings.get(core.clientMaxBodySize),
     clientBodyTimeoutMs: settings.get(core.clientBodyTimeout),
     sendTimeoutMs: settings.get(core.sendTimeout),
-    keepaliveTimeoutMs: keepalive.timeoutMs,
-    keepaliveHeaderSeconds: keepalive.headerSeconds,
-    keepaliveRequests: settings.get(core.keepaliveRequests),
+    keepaliveTimeoutMs: kept.timeoutMs,
+    keepaliveHeaderSeconds: kept.headerSeconds,
+    keepaliveRequests: settings.get(keepalive.keepaliveRequests),
+    keepaliveTimeMs: settings.get(keepalive.keepaliveTime),
+    keepaliveMinTimeoutMs: settings.get(keepalive.keepaliveMinTimeout),
+    keepaliveDisable: settings.get(keepalive.keepaliveDisable),
     lingeringTimeMs: lingers ? settings.get(core.lingeringTime) : 0,
     lingeringTimeoutMs: lingers ? settings.get(core.lingeringTimeout) : 0,
+    lingersAlways: lingering === 'always',
+    resetTimedOut: settings.get(core.resetTimedoutConnection),
+    chunkedTransferEncoding: settings.get(core.chunkedTransferEncoding),
     defaultType: settings.get(core.defaultType),
     errorPages: settings.get(errorPage),
     errorLog: tools.errorLog(settings),

@@ -31,6 +31,8 @@ export interface ClientInfo {
   readonly serverPort: number;
   /** Serial number of the connection in this worker. */
   readonly serial: number;
+  /** When the connection was accepted, in ms of the turn's clock. */
+  readonly acceptedMs: number;
   /** Requests begun on this connection, this one included. */
   readonly requests: number;
   /** "p" when this request was pipelined, else ".". */
@@ -46,6 +48,8 @@ export interface Request {
   readonly protocol: string;
   /** Lower-cased host without port: absolute-form, else Host, else the server's name. */
   readonly host: string;
+  /** As `host`, but "" where the request itself names no valid host. */
+  readonly givenHost: string;
   /** Appends `host`. */
   writeHost(out: ByteWriter): void;
   /** First field of that name, or undefined. Several are joined with ", " (Cookie with "; "). */

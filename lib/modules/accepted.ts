@@ -76,22 +76,6 @@ const table: readonly Entry[] = [
   ['open_log_file_cache', HTTP_SERVER_LOCATION, [1, 4], 'off | max=N [...]', 'each log file is opened once'],
   ['tcp_nopush', HTTP_SERVER_LOCATION, 1, 'on | off', SOCKETS],
   ['tcp_nodelay', HTTP_SERVER_LOCATION, 1, 'on | off', SOCKETS],
-  [
-    'reset_timedout_connection',
-    HTTP_SERVER_LOCATION,
-    1,
-    'on | off',
-    'connections that timed out are closed in order',
-  ],
-  ['keepalive_time', HTTP_SERVER_LOCATION, 1, 'time', 'the age of a client connection is not limited yet'],
-  [
-    'keepalive_min_timeout',
-    HTTP_SERVER_LOCATION,
-    1,
-    'time',
-    'idle connections are closed when the process stops',
-  ],
-  ['keepalive_disable', HTTP_SERVER_LOCATION, [1, MANY], 'none | browser ...', 'no browser is excluded'],
   ['msie_padding', HTTP_SERVER_LOCATION, 1, 'on | off', 'error pages are not padded'],
   ['msie_refresh', HTTP_SERVER_LOCATION, 1, 'on | off', 'redirects are redirects for every browser'],
 

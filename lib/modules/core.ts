@@ -1,18 +1,9 @@
 /**
- * Rows of a location that the engine itself obeys: bodies, timeouts, keep-alive,
- * lingering close, and where files lie.
+ * Rows of a location that the engine itself obeys: bodies, timeouts, lingering close,
+ * what the proxy says of itself, and where files lie.
  */
-import { directive, type Module } from '../module-api/index.js';
-import {
-  argument,
-  flagRow,
-  HTTP_SERVER_LOCATION,
-  numberRow,
-  readTime,
-  sizeRow,
-  textRow,
-  timeRow,
-} from './rows.js';
+import { directive, type Module, type Value } from '../module-api/index.js';
+import { argument, flagRow, HTTP_SERVER_LOCATION, sizeRow, textRow, timeRow } from './rows.js';
 
 /** A path from the configuration; relative to the prefix until the compiler resolves it. */
 export const root = directive<string>({
@@ -72,38 +63,6 @@ export const sendTimeout = timeRow(
   'Time between two writes to the client; when it takes nothing for that long the connection is closed.',
 );
 
-/** `keepalive_timeout`. */
-export interface KeepaliveTimeout {
-  /** 0 closes the connection after each response. */
-  readonly timeoutMs: number;
-  /** Seconds of `Keep-Alive: timeout=`; 0 sends no field. */
-  readonly headerSeconds: number;
-}
-
-export const keepaliveTimeout = directive<KeepaliveTimeout>({
-  name: 'keepalive_timeout',
-  contexts: HTTP_SERVER_LOCATION,
-  args: [1, 2],
-  parse(node, context) {
-    const timeoutMs = readTime(node, argument(node, 0), context);
-    const header = node.args[1];
-    return {
-      timeoutMs,
-      headerSeconds: header === undefined ? 0 : readTime(node, header, context, 's') / 1000,
-    };
-  },
-  default: { timeoutMs: 75_000, headerSeconds: 0 },
-  syntax: 'timeout [header_timeout]',
-  defaultText: '75s',
-  doc: 'How long an idle client connection stays open; 0 closes it after each response. The second time goes into a "Keep-Alive: timeout=" field.',
-});
-
-export const keepaliveRequests = numberRow(
-  'keepalive_requests',
-  1000,
-  'Requests after which a client connection is closed.',
-);
-
 export const lingeringClose = directive<'off' | 'on' | 'always'>({
   name: 'lingering_close',
   contexts: HTTP_SERVER_LOCATION,
@@ -116,7 +75,7 @@ export const lingeringClose = directive<'off' | 'on' | 'always'>({
   default: 'on',
   syntax: 'off | on | always',
   defaultText: 'on',
-  doc: 'Whether the rest of a request is read before the connection is closed, so that the client can read its answer; "always" is as "on".',
+  doc: 'Whether the rest of a request is read before the connection is closed, so that the client can read its answer: where the client may still be sending, or "always".',
 });
 
 export const lingeringTime = timeRow(
@@ -127,21 +86,33 @@ export const lingeringTime = timeRow(
 
 export const lingeringTimeout = timeRow('lingering_timeout', '5s', 'Time between two reads while lingering.');
 
-export const serverTokens = directive<boolean>({
+/** True: name and version; false: the name only; else the operator's text, empty for none. */
+export const serverTokens = directive<boolean | Value>({
   name: 'server_tokens',
   contexts: HTTP_SERVER_LOCATION,
   args: 1,
   parse(node, context) {
     const at = argument(node, 0);
     if (at.text === 'on' || at.text === 'build') return true;
-    if (at.text === 'off') return false;
-    return context.fail(at, `invalid value "${at.text}" in "server_tokens" directive`);
+    return at.text === 'off' ? false : context.compileValue(at);
   },
   default: true,
-  syntax: 'on | off | build',
+  syntax: 'on | off | build | string',
   defaultText: 'on',
-  doc: 'Whether the version stands in the Server field and on error pages ("build" is as "on").',
+  doc: 'What the Server field and the proxy\'s own pages say: name and version, the name only, or a text that may hold variables; an empty one leaves both out ("build" is as "on").',
 });
+
+export const chunkedTransferEncoding = flagRow(
+  'chunked_transfer_encoding',
+  true,
+  'Whether a body of unknown length is sent in chunks to HTTP/1.1 clients; else it ends with the connection.',
+);
+
+export const resetTimedoutConnection = flagRow(
+  'reset_timedout_connection',
+  false,
+  'Whether a client that timed out, or is answered with 444, gets a reset; idle connections are closed in order.',
+);
 
 export const absoluteRedirect = flagRow(
   'absolute_redirect',
@@ -171,12 +142,12 @@ export const coreModule: Module = {
     clientMaxBodySize,
     clientBodyTimeout,
     sendTimeout,
-    keepaliveTimeout,
-    keepaliveRequests,
     lingeringClose,
     lingeringTime,
     lingeringTimeout,
     serverTokens,
+    chunkedTransferEncoding,
+    resetTimedoutConnection,
     absoluteRedirect,
     serverNameInRedirect,
     portInRedirect,

@@ -10,6 +10,7 @@ import { addHeaderModule } from './add-header.js';
 import { coreModule } from './core.js';
 import { errorLogModule } from './error-log.js';
 import { errorPageModule } from './error-page.js';
+import { keepaliveModule } from './keepalive.js';
 import { mainModule } from './main.js';
 import { mimeModule } from './mime.js';
 import { proxyModule } from './proxy.js';
@@ -24,6 +25,7 @@ export const builtinModules: readonly Module[] = [
   errorLogModule,
   serverModule,
   coreModule,
+  keepaliveModule,
   mimeModule,
   errorPageModule,
   upstreamModule,

@@ -36,7 +36,7 @@ export function absoluteUrl(exchange: Exchange, location: string, policy: Redire
   if (!policy.absolute || !location.startsWith('/')) return location;
   const { scheme } = exchange;
   const { serverAddress, serverPort } = exchange.client;
-  let host = policy.serverName ? exchange.serverName : exchange.request.host;
+  let host = policy.serverName ? exchange.serverName : exchange.request.givenHost;
   if (host === '') host = serverAddress.includes(':') ? `[${serverAddress}]` : serverAddress;
   const usualPort = scheme === 'https' ? 443 : 80;
   const port = policy.port && serverPort > 0 && serverPort !== usualPort ? `:${serverPort}` : '';

@@ -5,7 +5,17 @@
 import { hostname } from 'node:os';
 import { directive, type Module } from '../module-api/index.js';
 import { listen } from './listen.js';
-import { argument, HTTP_SERVER, MANY, readNumber, readSize, sizeRow, timeRow } from './rows.js';
+import {
+  argument,
+  flagRow,
+  HTTP_SERVER,
+  MANY,
+  numberRow,
+  readNumber,
+  readSize,
+  sizeRow,
+  timeRow,
+} from './rows.js';
 
 export const serverName = directive<readonly string[]>({
   name: 'server_name',
@@ -54,7 +64,7 @@ export const clientHeaderTimeout = timeRow(
 export const clientHeaderBufferSize = sizeRow(
   'client_header_buffer_size',
   '1k',
-  'Accepted; what bounds a head is `large_client_header_buffers`.',
+  'Room for a head besides `large_client_header_buffers`; bounds a single line where it is larger than one of those.',
   { contexts: HTTP_SERVER },
 );
 
@@ -78,11 +88,52 @@ export const largeClientHeaderBuffers = directive<HeaderBuffers>({
   default: { count: 4, size: 8192 },
   syntax: 'number size',
   defaultText: '4 8k',
-  doc: 'Bounds of a head: a request line longer than one buffer gives 414, a longer field or more than all buffers together 400.',
+  doc: 'Bounds of a head: a request line longer than one buffer gives 414, a longer field, or more than all buffers together, 400.',
 });
 
-/** Rows of a server. */
+export const maxHeaders = numberRow(
+  'max_headers',
+  1000,
+  'Greatest number of fields in the head of a request; more give 400. Those that are left out do not count.',
+  { contexts: HTTP_SERVER },
+);
+
+export const ignoreInvalidHeaders = flagRow(
+  'ignore_invalid_headers',
+  true,
+  'Whether fields are left out whose names hold more than letters, digits and dashes.',
+  { contexts: HTTP_SERVER },
+);
+
+export const underscoresInHeaders = flagRow(
+  'underscores_in_headers',
+  false,
+  "Whether an underscore in a field's name counts as a letter.",
+  { contexts: HTTP_SERVER },
+);
+
+export const mergeSlashes = flagRow(
+  'merge_slashes',
+  true,
+  'Whether repeated slashes of a path count as one when a location is looked for.',
+  { contexts: HTTP_SERVER },
+);
+
+/**
+ * Rows of a server. What bounds and reads a head is that of the socket's default server:
+ * which server is asked for is known only behind the head.
+ */
 export const serverModule: Module = {
   name: 'server',
-  directives: [listen, serverName, clientHeaderTimeout, clientHeaderBufferSize, largeClientHeaderBuffers],
+  directives: [
+    listen,
+    serverName,
+    clientHeaderTimeout,
+    clientHeaderBufferSize,
+    largeClientHeaderBuffers,
+    maxHeaders,
+    ignoreInvalidHeaders,
+    underscoresInHeaders,
+    mergeSlashes,
+  ],
 };

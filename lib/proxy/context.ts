@@ -19,6 +19,7 @@ import { SegmentWriter } from './segment-writer.js';
 const KEEP_EXCHANGES = 512;
 /** "Sun, 06 Nov 1994 08:49:37 GMT" */
 const DATE_LENGTH = 29;
+const DATE_LINE_LENGTH = 'Date: '.length + DATE_LENGTH + '\r\n'.length;
 
 /** How the proxy calls itself in `Server` and in its pages. */
 export const PRODUCT = 'millrace';
@@ -121,6 +122,12 @@ export class EngineContext {
       }
     }
     return tokens ? this.#serverDateFull : this.#serverDateShort;
+  }
+
+  /** "Date: ...CRLF". */
+  date(): ArenaBytes {
+    const { offset, length } = this.serverDate(false);
+    return { offset: offset + length - DATE_LINE_LENGTH, length: DATE_LINE_LENGTH };
   }
 
   /** "HTTP/1.1 404 Not Found CRLF", placed in the arena at its first use. */

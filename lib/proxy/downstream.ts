@@ -41,6 +41,8 @@ export class Downstream implements ConnectionHandler {
   readonly servers: ListenerServers;
   /** Serial number in this worker, `$connection`. */
   readonly serial: number;
+  /** When it was accepted, in ms of the turn's clock. */
+  readonly acceptedMs: number;
   /** Requests begun, `$connection_requests`. */
   requests = 0;
   exchange: ExchangeImpl | null = null;
@@ -58,6 +60,8 @@ export class Downstream implements ConnectionHandler {
   #flushing = 0;
   /** Whose timeouts count between exchanges. */
   #location: LocationConfig;
+  /** When the last exchange ended. */
+  #idleSinceMs = 0;
   /** While lingering: when it ends in any case; 0 until the answer has left. */
   #lingerUntilMs = 0;
 
@@ -66,6 +70,7 @@ export class Downstream implements ConnectionHandler {
     this.context = context;
     this.servers = servers;
     this.serial = serial;
+    this.acceptedMs = context.nowMs;
     this.#location = servers.index.defaultServer.fallback;
     connection.setDeadline(context.nowMs + servers.index.defaultServer.clientHeaderTimeoutMs);
   }
@@ -220,7 +225,7 @@ export class Downstream implements ConnectionHandler {
     }
     if (!keepAlive || this.context.draining) {
       this.exchange = null;
-      this.#close(bodyLeft || this.inputLength > 0);
+      this.#close(bodyLeft || this.inputLength > 0 || this.#location.lingersAlways);
       return;
     }
     if (bodyLeft) {
@@ -241,9 +246,15 @@ export class Downstream implements ConnectionHandler {
     else this.#nextHead();
   }
 
-  /** Closes when idle; used when the worker drains. */
+  /** Closes when idle, at once or after `keepalive_min_timeout`; used when the worker drains. */
   closeIfIdle(): void {
     if (!this.idle) return;
+    const { connection, context } = this;
+    const untilMs = this.#idleSinceMs + this.#location.keepaliveMinTimeoutMs;
+    if (this.requests > 0 && this.#flushing === 0 && context.nowMs < untilMs) {
+      connection.setDeadline(Math.min(untilMs, connection.deadline));
+      return;
+    }
     this.#release();
     this.#closeFlushing(this.connection);
   }
@@ -252,6 +263,7 @@ export class Downstream implements ConnectionHandler {
     this.#state = HEAD;
     this.exchange = null;
     this.#pipelined = this.inputLength > 0;
+    this.#idleSinceMs = this.context.nowMs;
     this.#setDeadline(this.#location.keepaliveTimeoutMs);
   }
 
@@ -267,7 +279,8 @@ export class Downstream implements ConnectionHandler {
   #flushDeadline(connection: Connection): void {
     const queued = connection.queuedBytes;
     if (queued >= this.#flushing) {
-      this.destroy();
+      // The rest of an answer is dropped: however it was framed, the client must not take it for the whole.
+      connection.reset();
       return;
     }
     this.#flushing = queued;

@@ -17,7 +17,7 @@ export function shownStatus(status: number): number {
   return SHOWN_STATUS.get(status) ?? status;
 }
 
-/** A small HTML page with the status and the server's signature. */
+/** A small HTML page with the status and, unless it is empty, the server's signature. */
 export function errorPageBody(status: number, signature: string): string {
   const shown = shownStatus(status);
   // The page says what RFC 9110 calls it; the status line has nginx's older words.
@@ -25,7 +25,9 @@ export function errorPageBody(status: number, signature: string): string {
   const title = `${shown} ${reason}`.trimEnd();
   return (
     `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n` +
-    `<center><h1>${title}</h1></center>\r\n<hr><center>${signature}</center>\r\n</body>\r\n</html>\r\n`
+    `<center><h1>${title}</h1></center>\r\n` +
+    (signature === '' ? '' : `<hr><center>${signature}</center>\r\n`) +
+    '</body>\r\n</html>\r\n'
   );
 }
 

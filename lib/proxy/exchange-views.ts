@@ -53,6 +53,10 @@ export class ClientView implements ClientInfo {
     return this.#exchange.downstream.serial;
   }
 
+  get acceptedMs(): number {
+    return this.#exchange.downstream.acceptedMs;
+  }
+
   get requests(): number {
     return this.#exchange.downstream.requests;
   }
@@ -87,10 +91,13 @@ export class RequestView implements Request {
   }
 
   get host(): string {
-    const { head, serverName } = this.#exchange;
-    return head.hostStart < 0 || head.hostEnd === head.hostStart
-      ? serverName
-      : normalizeHost(head.text(head.hostStart, head.hostEnd));
+    const { givenHost } = this;
+    return givenHost === '' ? this.#exchange.serverName : givenHost;
+  }
+
+  get givenHost(): string {
+    const { head } = this.#exchange;
+    return head.hostStart < 0 ? '' : normalizeHost(head.text(head.hostStart, head.hostEnd));
   }
 
   writeHost(out: ByteWriter): void {

@@ -123,6 +123,11 @@ export class ExchangeImpl implements Exchange {
     const reason = head.errorReason;
     this.log('info', reason === '' ? 'client timed out while reading the request' : reason);
     this.headLength = this.downstream.inputLength;
+    if (status === 408 && this.location.resetTimedOut) {
+      this.body.none();
+      this.#clientLeft(408, true);
+      return;
+    }
     head.hasBody = false;
     head.chunked = false;
     head.contentLength = 0;
@@ -162,14 +167,8 @@ export class ExchangeImpl implements Exchange {
   /** The response cannot be completed: the client must see that, so the connection is cut. */
   abort(): void {
     if (this.#finished) return;
-    const { downstream } = this;
-    const reset = this.writer.endsWithConnection;
     this.writer.forceClose();
-    this.#end();
-    downstream.exchange = null;
-    // Where the end of the connection is the end of the body, only a reset tells them apart.
-    if (reset) downstream.connection.reset();
-    else downstream.destroy();
+    this.#disconnect(this.response.status === 444);
   }
 
   /** Both sides of an upgraded connection are closed. */
@@ -220,14 +219,14 @@ export class ExchangeImpl implements Exchange {
     if (connection.queuedBytes > 0) {
       if (this.writer.sendProgressed()) return;
       this.log('info', 'client timed out while sending to client');
-      this.#clientLeft(408);
+      this.#clientLeft(408, true);
     } else if (connection.paused) {
       // The backend is the slow one; its own deadline watches it.
       this.body.watch();
     } else if (this.body.left && this.body.reading) {
       this.log('info', 'client timed out while reading client request body');
-      if (this.writer.headSent) {
-        this.#clientLeft(408);
+      if (this.writer.headSent || this.location.resetTimedOut) {
+        this.#clientLeft(408, true);
         return;
       }
       this.proxy?.cancel();
@@ -236,14 +235,22 @@ export class ExchangeImpl implements Exchange {
     }
   }
 
-  /** The client is not there any more: 0 keeps the status that was sent. */
-  #clientLeft(status: number): void {
+  /** The client is not there any more, or has timed out: 0 keeps the status that was sent. */
+  #clientLeft(status: number, timedOut = false): void {
     if (status !== 0) this.response.status = status;
     this.proxy?.cancel();
+    this.#disconnect(timedOut);
+  }
+
+  /** Ends the exchange and its connection. `resettable`: as `reset_timedout_connection` says. */
+  #disconnect(resettable: boolean): void {
     const { downstream } = this;
+    // Where the end of the connection is the end of the body, only a reset tells them apart.
+    const reset = this.writer.endsWithConnection || (resettable && this.location.resetTimedOut);
     this.#end();
     downstream.exchange = null;
-    downstream.destroy();
+    if (reset) downstream.connection.reset();
+    else downstream.destroy();
   }
 
   // Memory

@@ -16,12 +16,7 @@ export class ListenerServers {
   constructor(config: ListenConfig) {
     this.config = config;
     this.index = new ServerIndex(config.servers);
-    const { largeHeaderBufferSize, largeHeaderBufferCount } = this.index.defaultServer;
-    this.limits = {
-      maxRequestLineBytes: largeHeaderBufferSize,
-      maxFieldBytes: largeHeaderBufferSize,
-      maxHeadBytes: largeHeaderBufferSize * largeHeaderBufferCount,
-    };
+    this.limits = this.index.defaultServer.headLimits;
     for (const server of config.servers) this.#locations.set(server, new LocationIndex(server));
   }
 

@@ -6,6 +6,8 @@
 import type { ResponseHead } from '../http/response-head.js';
 import { closesConnection, errorPageBody, errorPageFor, shownStatus } from './error-pages.js';
 import type { ExchangeImpl } from './exchange.js';
+import { mayKeepAlive } from './keep-alive.js';
+import { pageSignature, writeServerDate } from './signature.js';
 import { writeFields, writeUpstreamFields } from './response-lines.js';
 import type { ProxyPlan } from './proxy-plan.js';
 
@@ -202,8 +204,7 @@ export class ResponseWriter {
       this.respond(page, '');
       return;
     }
-    const signature = exchange.context.signature(exchange.location.serverTokens);
-    this.respond(page, errorPageBody(page, signature), 'text/html');
+    this.respond(page, errorPageBody(page, pageSignature(exchange)), 'text/html');
   }
 
   /** Sends an interim response (1xx) of a backend; the head lies in the arena. Not to HTTP/1.0 clients. */
@@ -260,7 +261,7 @@ export class ResponseWriter {
       writer.copy(up.base + up.statusStart, up.reasonEnd - up.statusStart);
       writer.constant(common.crlf);
     }
-    writer.constant(context.serverDate(exchange.location.serverTokens));
+    writeServerDate(exchange);
     writeUpstreamFields(exchange, up, plan, false);
     if (this.#mode === CHUNKED) writer.constant(common.chunked);
     if (exchange.fields.count > 0) writeFields(exchange);
@@ -328,7 +329,7 @@ export class ResponseWriter {
     const { writer, common } = context;
     writer.reset();
     writer.constant(context.statusLine(shownStatus(final)));
-    writer.constant(context.serverDate(exchange.location.serverTokens));
+    writeServerDate(exchange);
     if (final !== 204 && final !== 304) {
       if (this.#contentType !== undefined && this.#contentType !== '' && !fields.isRemoved('content-type')) {
         writer.constant(common.contentType);
@@ -349,13 +350,13 @@ export class ResponseWriter {
 
   /** How the body is framed for this client. */
   #frame(status: number, length: number): void {
-    const { head } = this.#exchange;
+    const { head, location } = this.#exchange;
     if (head.method === 'HEAD' || status === 204 || status === 304) {
       this.#mode = NO_BODY;
     } else if (length >= 0) {
       this.#mode = LENGTH;
       this.#remaining = length;
-    } else if (head.version !== 10) {
+    } else if (head.version !== 10 && location.chunkedTransferEncoding) {
       this.#mode = CHUNKED;
     } else {
       this.#mode = UNTIL_CLOSE;
@@ -379,15 +380,7 @@ export class ResponseWriter {
   }
 
   #decideKeepAlive(): void {
-    const { head, location, downstream, context } = this.#exchange;
-    this.keepAlive =
-      !this.#forceClose &&
-      head.keepAlive &&
-      location.keepaliveTimeoutMs > 0 &&
-      downstream.requests < location.keepaliveRequests &&
-      !context.draining &&
-      !downstream.connection.readEnded &&
-      !(this.#exchange.body.left && this.closesOnUnreadBody);
+    this.keepAlive = !this.#forceClose && mayKeepAlive(this.#exchange);
   }
 
   /** Connection, and the empty line. */

@@ -14,6 +14,7 @@ import type {
   Position,
   Value,
 } from '../module-api/index.js';
+import type { RequestLimits } from '../http/request-head.js';
 import type { UpstreamGroup } from './upstream-group.js';
 
 /** Where errors are written; one per `error_log` in effect. */
@@ -53,14 +54,27 @@ export interface LocationConfig extends LocationView {
   /** Seconds for a `Keep-Alive: timeout=` field; 0 sends none. */
   readonly keepaliveHeaderSeconds: number;
   readonly keepaliveRequests: number;
+  /** Greatest age of a connection that is kept. */
+  readonly keepaliveTimeMs: number;
+  /** How long an idle connection outlives the call to drain. */
+  readonly keepaliveMinTimeoutMs: number;
+  /** Bits of DISABLE_*. */
+  readonly keepaliveDisable: number;
+  /** 0 never lingers. */
   readonly lingeringTimeMs: number;
   readonly lingeringTimeoutMs: number;
+  /** Also where nothing of a request is left. */
+  readonly lingersAlways: boolean;
+  /** A client that timed out gets a reset instead of an answer or a FIN. */
+  readonly resetTimedOut: boolean;
+  /** A body of unknown length goes to HTTP/1.1 clients in chunks. */
+  readonly chunkedTransferEncoding: boolean;
   /** Content type where nothing else says one. */
   readonly defaultType: string;
   readonly errorPages: ReadonlyMap<number, ErrorPage>;
   readonly errorLog: ErrorLog;
-  /** True: "Server: millrace/x.y"; false: "Server: millrace". */
-  readonly serverTokens: boolean;
+  /** True: "Server: millrace/x.y"; false: "Server: millrace"; else that text, and no field when it is empty. */
+  readonly serverTokens: boolean | Value;
 }
 
 /** A virtual server. */
@@ -74,11 +88,8 @@ export interface ServerConfig {
   /** What applies where no location matches. */
   readonly fallback: LocationConfig;
   readonly clientHeaderTimeoutMs: number;
-  /** Size of one large header buffer in bytes: bound of a request line (414) and of a field (400). */
-  readonly largeHeaderBufferSize: number;
-  /** Number of those buffers; count × size bounds the head. */
-  readonly largeHeaderBufferCount: number;
-  readonly clientHeaderBufferSize: number;
+  /** How heads are read and bounded; of the default server of a socket only. */
+  readonly headLimits: RequestLimits;
 }
 
 /** A socket to listen on, and the servers behind it. */

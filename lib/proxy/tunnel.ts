@@ -9,6 +9,7 @@ import type { AttemptRecord } from './attempts.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { writeUpstreamFields } from './response-lines.js';
+import { writeServerDate } from './signature.js';
 import type { UpstreamConnection } from './upstream-connection.js';
 
 /** One direction's receiving end. */
@@ -93,7 +94,7 @@ class Tunnel {
   /** Silence; or, when the tunnel is closed already, a side that does not take its last bytes. */
   timedOut(connection: Connection): void {
     if (this.#closed) {
-      connection.destroy();
+      connection.reset();
       return;
     }
     this.#exchange.log(
@@ -159,7 +160,7 @@ export function openTunnel(
   writer.constant(common.http11);
   writer.copy(head.base + head.statusStart, head.reasonEnd - head.statusStart);
   writer.constant(common.crlf);
-  writer.constant(context.serverDate(exchange.location.serverTokens));
+  writeServerDate(exchange);
   writeUpstreamFields(exchange, head, plan, true);
   const protocol = head.findByName('upgrade');
   if (protocol >= 0) {

@@ -3,6 +3,7 @@
  */
 import type { Exchange, Variable } from '../../module-api/index.js';
 import { addressBytes } from '../address.js';
+import { seconds } from './times.js';
 
 /** A port, or empty for a unix socket. */
 const port = (value: number): string => (value > 0 ? String(value) : '');
@@ -46,6 +47,11 @@ export const connectionVariables: readonly Variable[] = [
     name: 'connection_requests',
     get: ({ client }) => String(client.requests),
     doc: 'Number of requests on the connection, this one included.',
+  },
+  {
+    name: 'connection_time',
+    get: (exchange) => seconds(exchange.nowMs - exchange.client.acceptedMs),
+    doc: 'Seconds since the connection was accepted, with three decimals.',
   },
   {
     name: 'pipe',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { AnyDirective } from '../../../lib/module-api/index.js';
 import * as core from '../../../lib/modules/core.js';
 import * as errorLogRows from '../../../lib/modules/error-log.js';
+import * as keepalive from '../../../lib/modules/keepalive.js';
 import { listen } from '../../../lib/modules/listen.js';
 import * as main from '../../../lib/modules/main.js';
 import * as proxy from '../../../lib/modules/proxy-rows.js';
@@ -26,10 +27,18 @@ describe('rows', () => {
     [core.clientBodyTimeout, HTTP, '', 60_000],
     [core.clientBodyTimeout, HTTP, 'client_body_timeout 1m30s;', 90_000],
     [core.sendTimeout, HTTP, 'send_timeout 500ms;', 500],
-    [core.keepaliveTimeout, HTTP, '', { timeoutMs: 75_000, headerSeconds: 0 }],
-    [core.keepaliveTimeout, HTTP, 'keepalive_timeout 65 20;', { timeoutMs: 65_000, headerSeconds: 20 }],
-    [core.keepaliveTimeout, HTTP, 'keepalive_timeout 0;', { timeoutMs: 0, headerSeconds: 0 }],
-    [core.keepaliveRequests, HTTP, '', 1000],
+    [keepalive.keepaliveTimeout, HTTP, '', { timeoutMs: 75_000, headerSeconds: 0 }],
+    [keepalive.keepaliveTimeout, HTTP, 'keepalive_timeout 65 20;', { timeoutMs: 65_000, headerSeconds: 20 }],
+    [keepalive.keepaliveTimeout, HTTP, 'keepalive_timeout 0;', { timeoutMs: 0, headerSeconds: 0 }],
+    [keepalive.keepaliveRequests, HTTP, '', 1000],
+    [keepalive.keepaliveTime, HTTP, '', 3_600_000],
+    [keepalive.keepaliveMinTimeout, HTTP, '', 0],
+    [keepalive.keepaliveMinTimeout, HTTP, 'keepalive_min_timeout 1500ms;', 1500],
+    [keepalive.keepaliveDisable, HTTP, '', 1],
+    [keepalive.keepaliveDisable, HTTP, 'keepalive_disable none;', 0],
+    [keepalive.keepaliveDisable, HTTP, 'keepalive_disable safari msie6;', 3],
+    [core.chunkedTransferEncoding, HTTP, '', true],
+    [core.resetTimedoutConnection, HTTP, '', false],
     [core.lingeringClose, HTTP, 'lingering_close always;', 'always'],
     [core.lingeringTime, HTTP, '', 30_000],
     [core.lingeringTimeout, HTTP, '', 5_000],
@@ -43,6 +52,10 @@ describe('rows', () => {
     [files.index, HTTP, 'index a.html b.html; index /c.html;', ['a.html', 'b.html', '/c.html']],
     [serverRows.clientHeaderTimeout, SERVER, '', 60_000],
     [serverRows.clientHeaderBufferSize, SERVER, '', 1024],
+    [serverRows.maxHeaders, SERVER, '', 1000],
+    [serverRows.ignoreInvalidHeaders, SERVER, '', true],
+    [serverRows.underscoresInHeaders, SERVER, '', false],
+    [serverRows.mergeSlashes, SERVER, 'merge_slashes off;', false],
     [serverRows.largeClientHeaderBuffers, SERVER, '', { count: 4, size: 8192 }],
     [
       serverRows.largeClientHeaderBuffers,
@@ -100,7 +113,16 @@ describe('rows', () => {
     [HTTP, 'index $host;', 'variables in "index" are not supported yet'],
     [HTTP, 'lingering_close maybe;', 'invalid value "maybe"'],
     [HTTP, 'if_modified_since maybe;', 'invalid value "maybe"'],
-    [HTTP, 'server_tokens maybe;', 'invalid value "maybe" in "server_tokens" directive'],
+    [HTTP, 'server_tokens $nothing;', 'unknown "nothing" variable'],
+    [HTTP, 'keepalive_disable none safari;', 'invalid value "none"'],
+    [HTTP, 'keepalive_disable opera;', 'invalid value "opera"'],
+    [HTTP, 'keepalive_time never;', '"keepalive_time" directive invalid value'],
+    [HTTP, 'reset_timedout_connection maybe;', 'it must be "on" or "off"'],
+    [HTTP, 'chunked_transfer_encoding maybe;', 'it must be "on" or "off"'],
+    [HTTP, 'max_headers 5;', '"max_headers" directive is not allowed here'],
+    [SERVER, 'max_headers many;', '"max_headers" directive invalid number'],
+    [SERVER, 'merge_slashes maybe;', 'it must be "on" or "off"'],
+    [SERVER, 'client_header_buffer_size big;', '"client_header_buffer_size" directive invalid value'],
     [SERVER, 'server_name ~^a$;', 'regular expressions in "server_name" are not supported yet: "~^a$"'],
     [SERVER, 'server_name a.*.b;', 'invalid server name or wildcard "a.*.b" on'],
     [SERVER, 'server_name *.*;', 'invalid server name or wildcard "*.*" on'],

@@ -108,6 +108,7 @@ describe('variables', () => {
     ['$body_bytes_sent', '200'],
     ['$connection', '5'],
     ['$connection_requests', '2'],
+    ['$connection_time', '1.234'],
     ['$msec', `${Math.floor(Date.UTC(2026, 10, 21, 2, 35, 15) / 1000)}.678`],
     ['$pid', String(process.pid)],
     ['$nginx_version', '1.31.4'],

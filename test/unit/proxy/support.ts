@@ -109,11 +109,17 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     keepaliveTimeoutMs: 75_000,
     keepaliveHeaderSeconds: 0,
     keepaliveRequests: 1000,
+    keepaliveTimeMs: 3_600_000,
+    keepaliveMinTimeoutMs: 0,
+    keepaliveDisable: 0,
     lingeringTimeMs: 30_000,
     lingeringTimeoutMs: 5_000,
     defaultType: 'text/plain',
     errorPages: new Map(),
     errorLog: new MemoryLog(),
+    lingersAlways: false,
+    resetTimedOut: false,
+    chunkedTransferEncoding: true,
     serverTokens: true,
     ...given,
   };
@@ -128,9 +134,7 @@ export function server(given: Partial<ServerConfig> = {}): ServerConfig {
     locations: [],
     fallback: location({ name: '', kind: 'server' }),
     clientHeaderTimeoutMs: 60_000,
-    largeHeaderBufferSize: 8192,
-    largeHeaderBufferCount: 4,
-    clientHeaderBufferSize: 1024,
+    headLimits: {},
     ...given,
   };
 }
