@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { Argument, DirectiveNode, ParseContext, Position, Value } from '../module-api/index.js';
 import { ConfigError, decodeBytes, describePosition, encodeBytes } from './config-error.js';
+import { compilePattern, slotOf } from './pattern.js';
 import type { Registry } from './registry.js';
 import { compileValue } from './value.js';
 
@@ -27,6 +28,8 @@ export function createParseContext(options: ParseContextOptions): ParseContext {
     warn(node: DirectiveNode | Argument, message: string): void {
       onWarning(warningLine(message, node.position));
     },
+    compilePattern: (at, text, caseless) => compilePattern(at, text, caseless, registry),
+    slot: (at, name) => slotOf(at, name, registry),
     compileValue: (argument) => compileValue(argument.text, registry, argument.position),
     compileText(text) {
       let value = programTexts.get(text);

@@ -62,8 +62,8 @@ export const BLOCKS: readonly BlockRow[] = [
     args: [1, 2],
     opens: 'location',
     repeat: true,
-    syntax: '[ = | ^~ ] uri { ... } | @name { ... }',
-    doc: 'Settings for a part of the paths: the longest prefix wins, `=` is an exact path, `@name` a target of error_page. Regular expressions are not supported yet.',
+    syntax: '[ = | ~ | ~* | ^~ ] uri { ... } | @name { ... }',
+    doc: 'Settings for a part of the paths: `=` is an exact path; else the longest prefix is found, then the first regular expression that matches (`~`, or `~*` without regard to case) wins over it, unless the prefix has `^~`. `@name` is a target of error_page.',
   },
 ];
 
@@ -78,6 +78,8 @@ export class Registry {
   readonly #variables = new Map<string, Variable>();
   /** The longest name first, so that `upstream_http_` is asked before `upstream_`. */
   readonly #families: readonly Variable[];
+  /** Variables that the configuration declares, and their places in `Exchange.slots`. */
+  readonly #slots = new Map<string, number>();
 
   /** Throws a TypeError when two modules claim the same directive or variable: that is a mistake of the program. */
   constructor(modules: readonly Module[]) {
@@ -150,9 +152,30 @@ export class Registry {
     return family === undefined ? undefined : { variable: family, suffix: name.slice(family.name.length) };
   }
 
+  /** Variables that a directive brings, by what its row says of it wherever it may stand. */
+  declaredBy(node: DirectiveNode): readonly string[] {
+    const entries = this.#entries.get(node.name) ?? [];
+    return entries.flatMap((entry) => (entry.kind === 'row' ? (entry.row.declares?.(node) ?? []) : []));
+  }
+
+  /** Declares a variable of the configuration (lower case), or finds it again. Undefined when a module has one of that name. */
+  declareSlot(name: string): number | undefined {
+    const known = this.#slots.get(name);
+    if (known !== undefined) return known;
+    if (this.variable(name) !== undefined) return undefined;
+    const slot = this.#slots.size;
+    this.#slots.set(name, slot);
+    return slot;
+  }
+
+  /** The place of a variable that was declared. */
+  slot(name: string): number | undefined {
+    return this.#slots.get(name);
+  }
+
   /** The known variable whose name is closest, for a hint. */
   similarVariable(name: string): string | undefined {
-    return closest(name, this.#variables.keys());
+    return closest(name, [...this.#variables.keys(), ...this.#slots.keys()]);
   }
 
   #add(entry: Entry): void {

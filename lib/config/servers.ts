@@ -12,7 +12,7 @@ import type { RequestLimits } from '../http/request-head.js';
 import { escapeUri } from '../http/uri.js';
 import { proxyPass } from '../modules/proxy-rows.js';
 import { redirectPolicy, sendRedirect } from '../modules/redirect.js';
-import { collectLocations } from './locations.js';
+import { collectLocations, flatten, locationTree, withoutHidden } from './locations.js';
 import type { Registry } from './registry.js';
 import type { Block } from './tree.js';
 import { UnresolvedName, type Upstreams } from './upstreams.js';
@@ -31,27 +31,28 @@ export interface ServerTools {
 export async function compileServer(block: Block, index: number, tools: ServerTools): Promise<ServerConfig> {
   const { settings } = block;
   const outside = await build({ kind: 'server', name: '' }, settings, tools, 'server');
-  const locations: LocationConfig[] = [];
-  const located = collectLocations(block);
-  const names = new Set(located.map(({ name }) => name));
-  for (const { kind, name, block: inner } of located) {
+  const located = collectLocations(block, tools.parse);
+  const written = flatten(located);
+  const hasPatterns = written.some(({ kind }) => kind === 'regex');
+  const all = hasPatterns ? written : withoutHidden(written);
+  const names = new Set(all.map(({ name }) => name));
+  const compiled = new Map<Block, LocationConfig[]>();
+  for (const { kind, name, block: inner } of all) {
     const location = await compileLocation({ kind, name }, inner.settings, index, tools);
-    locations.push(location);
+    const locations = [location];
+    compiled.set(inner, locations);
     const bare = name.slice(0, -1);
-    if (
-      kind === 'prefix' &&
-      name.endsWith('/') &&
-      inner.settings.own(proxyPass) !== undefined &&
-      !names.has(bare)
-    ) {
-      if (bare !== '') locations.push(slashAdded(location, bare, inner.settings));
+    const proxied = kind === 'prefix' && name.endsWith('/') && inner.settings.own(proxyPass) !== undefined;
+    if (proxied && bare !== '' && !names.has(bare)) {
+      locations.push(slashAdded(location, bare, inner.settings));
     }
   }
   return {
-    names: settings.get(server.serverName),
+    ...settings.get(server.serverName),
     index,
     rewrite: outside.rewrites,
-    locations,
+    locations: [...compiled.values()].flat(),
+    locationTree: hasPatterns ? locationTree(located, (each) => compiled.get(each.block) ?? []) : undefined,
     fallback: await compileLocation({ kind: 'server', name: '' }, settings, index, tools),
     clientHeaderTimeoutMs: settings.get(server.clientHeaderTimeout),
     headLimits: headLimits(settings),

@@ -5,6 +5,7 @@
  */
 import type { AnyDirective, Argument, Context, DirectiveNode, ParseContext } from '../module-api/index.js';
 import { ConfigError } from './config-error.js';
+import { declareVariables } from './declarations.js';
 import type { Registry } from './registry.js';
 import { BlockSettings } from './settings.js';
 
@@ -20,6 +21,7 @@ export interface Block {
 
 /** Reads a whole configuration. The first mistake is thrown as ConfigError. */
 export function buildTree(nodes: readonly DirectiveNode[], registry: Registry, parse: ParseContext): Block {
+  declareVariables(nodes, registry);
   return buildBlock('main', undefined, nodes, undefined, registry, parse);
 }
 

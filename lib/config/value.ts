@@ -9,25 +9,30 @@ import type { Registry } from './registry.js';
 
 /**
  * Compiles a byte string. `$name` and `${name}` are variables; names hold letters,
- * digits and `_`, without regard to case; there is no way to write a dollar sign, as
- * in nginx. `position` is for errors.
+ * digits and `_`, without regard to case; `$1` to `$9` are groups of the last regular
+ * expression that matched; there is no way to write a dollar sign, as in nginx.
+ * `position` is for errors.
  *
  * Throws ConfigError for an unknown or malformed variable.
  */
 export function compileValue(text: string, registry: Registry, position: Position | undefined): Value {
   const parts: Part[] = [];
-  const scanner = /\$(?:\{([A-Za-z0-9_]*)(\}?)|([A-Za-z0-9_]*))/g;
+  const scanner = /\$(?:\{([A-Za-z0-9_]*)(\}?)|([1-9])|([A-Za-z0-9_]*))/g;
   let end = 0;
   for (let match = scanner.exec(text); match !== null; match = scanner.exec(text)) {
     if (match.index > end) parts.push(new ConstantPart(text.slice(end, match.index)));
-    const [whole, braced, closing, bare] = match;
+    const [whole, braced, closing, group, bare] = match;
+    end = match.index + whole.length;
+    if (group !== undefined) {
+      parts.push(new VariablePart(capture, group));
+      continue;
+    }
     const name = (braced ?? bare ?? '').toLowerCase();
     if (braced !== undefined && closing === '') {
       throw new ConfigError(`the closing bracket in "${name}" variable is missing`, position);
     }
     if (name === '') throw new ConfigError('invalid variable name', position);
     parts.push(variablePart(name, registry, position));
-    end = match.index + whole.length;
   }
   if (end < text.length) parts.push(new ConstantPart(text.slice(end)));
   const [first, ...more] = parts;
@@ -38,18 +43,21 @@ export function compileValue(text: string, registry: Registry, position: Positio
 function variablePart(name: string, registry: Registry, position: Position | undefined): Part {
   const found = registry.variable(name);
   if (found !== undefined) return new VariablePart(found.variable, found.suffix);
-  if (/^[1-9][0-9]*$/.test(name)) {
-    throw new ConfigError(
-      `"$${name}" is a capture of a regular expression, which is not supported yet`,
-      position,
-    );
-  }
+  const slot = registry.slot(name);
+  if (slot !== undefined) return new SlotPart(slot);
   const similar = registry.similarVariable(name);
   const hint = similar === undefined ? '' : `did you mean "$${similar}"?`;
   throw new ConfigError(`unknown "${name}" variable`, position, hint);
 }
 
-type Part = ConstantPart | VariablePart;
+type Part = ConstantPart | VariablePart | SlotPart;
+
+/** `$1` to `$9`; the digit stands in the suffix's stead. */
+const capture: Variable = {
+  name: '',
+  get: ({ captures }, digit) => captures?.[Number(digit)],
+  doc: '',
+};
 
 /** A text without variables. */
 class ConstantPart implements Value {
@@ -102,6 +110,30 @@ class VariablePart implements Value {
       return;
     }
     const text = this.#variable.get(exchange, this.#suffix);
+    if (text !== undefined) out.text(text);
+  }
+}
+
+/** A variable that the configuration declares. */
+class SlotPart implements Value {
+  readonly constant = undefined;
+  readonly constantBytes = undefined;
+  readonly #slot: number;
+
+  constructor(slot: number) {
+    this.#slot = slot;
+  }
+
+  get(exchange: Exchange): string {
+    return exchange.slots[this.#slot] ?? '';
+  }
+
+  getOrUndefined(exchange: Exchange): string | undefined {
+    return exchange.slots[this.#slot];
+  }
+
+  write(exchange: Exchange, out: ByteWriter): void {
+    const text = exchange.slots[this.#slot];
     if (text !== undefined) out.text(text);
   }
 }

@@ -46,6 +46,10 @@ export interface ParseContext {
   compileValue(argument: Argument): Value;
   /** Compiles a text that the program itself supplies, as a default value. */
   compileText(text: string): Value;
+  /** Compiles a regular expression; one that cannot be used fails with the place. `text` is the argument's, without what stands before the expression. */
+  compilePattern(argument: Argument, text: string, caseless: boolean): Pattern;
+  /** The place of a variable that the row's `declares` names, in `Exchange.slots`. Fails where a module has a variable of that name. */
+  slot(argument: Argument, name: string): number;
   /** A relative path against the directory of the configuration file. */
   confPath(path: string): string;
   /** A relative path against the prefix. */
@@ -71,6 +75,8 @@ export interface Directive<T> {
   readonly default: T;
   /** Combines the enclosing block's value with this block's; by default this block's replaces it. */
   readonly merge?: (outer: T, inner: T) => T;
+  /** Variables that a directive of this kind brings: known before any text is compiled, so that their order does not matter. */
+  readonly declares?: (node: DirectiveNode) => readonly string[];
   readonly reload?: ReloadClass;
   /**
    * The row that holds this one's values too, for directives that make one ordered list
@@ -103,4 +109,4 @@ export interface Settings {
   position(row: AnyDirective): Position | undefined;
 }
 
-import type { Value } from './variable.js';
+import type { Pattern, Value } from './variable.js';

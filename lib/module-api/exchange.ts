@@ -123,6 +123,10 @@ export interface Exchange {
   /** Whether the response is complete ("OK" in `$request_completion`). */
   readonly completed: boolean;
 
+  /** Groups of the last regular expression that matched; null before one did. */
+  captures: readonly (string | undefined)[] | null;
+  /** Values of the variables that the configuration itself declares, by slot. */
+  readonly slots: (string | undefined)[];
   /** A place for a module's own state, by its own key (a module-level object or symbol). */
   readonly state: Map<unknown, unknown>;
 

@@ -27,6 +27,19 @@ export interface Variable {
   readonly doc: string;
 }
 
+/**
+ * A regular expression of a configuration. A match becomes the exchange's captures
+ * (`$1` to `$9`) and sets the variables of its named groups; a failed one changes nothing.
+ */
+export interface Pattern {
+  /** As written, without `~`. */
+  readonly text: string;
+  /** Whether it matches the byte string. */
+  test(exchange: Exchange, subject: string): boolean;
+  /** Where it matches, for who replaces a part; undefined when it does not. */
+  exec(exchange: Exchange, subject: string): RegExpExecArray | undefined;
+}
+
 /** A compiled text. */
 export interface Value {
   /** The text when it holds no variable. */

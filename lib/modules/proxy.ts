@@ -61,7 +61,7 @@ function nextUpstream(builder: PhaseBuilder): NextUpstream {
 function passConfig(builder: EngineBuilder, pass: rows.ProxyPassSetting): ProxyPassConfig {
   const { settings, location } = builder;
   const httpVersion = settings.get(rows.proxyHttpVersion);
-  if (pass.uri !== undefined && location.kind === 'named') {
+  if (pass.uri !== undefined && (location.kind === 'named' || location.kind === 'regex')) {
     builder.parse.fail(
       pass.at,
       '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location',

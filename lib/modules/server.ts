@@ -3,7 +3,8 @@
  * its request is known.
  */
 import { hostname } from 'node:os';
-import { directive, type Module } from '../module-api/index.js';
+import { directive, type Module, type Pattern } from '../module-api/index.js';
+import { groupNames } from '../util/regex.js';
 import { listen } from './listen.js';
 import {
   argument,
@@ -17,15 +18,28 @@ import {
   timeRow,
 } from './rows.js';
 
-export const serverName = directive<readonly string[]>({
+/** `server_name`. */
+export interface ServerNames {
+  /** Every name as written, lower-cased but for expressions. */
+  readonly names: readonly string[];
+  /** Those that are regular expressions, in order. */
+  readonly patterns: readonly Pattern[];
+}
+
+export const serverName = directive<ServerNames>({
   name: 'server_name',
   contexts: ['server'],
   args: [1, MANY],
   repeat: 'append',
   parse(node, context, previous) {
+    const patterns: Pattern[] = [...(previous?.patterns ?? [])];
     const names = node.args.map((at) => {
       if (at.text.startsWith('~')) {
-        return context.fail(at, `regular expressions in "server_name" are not supported yet: "${at.text}"`);
+        const text = at.text.slice(1);
+        if (text === '') return context.fail(at, 'empty regex in server name "~"');
+        // Hosts are lower-cased before they are looked at, so a capital letter must not count.
+        patterns.push(context.compilePattern(at, text, /[A-Z]/.test(text)));
+        return at.text;
       }
       const name = at.text === '$hostname' ? hostname() : at.text;
       if (!isValidName(name)) {
@@ -33,12 +47,13 @@ export const serverName = directive<readonly string[]>({
       }
       return name.toLowerCase();
     });
-    return [...(previous ?? []), ...names];
+    return { names: [...(previous?.names ?? []), ...names], patterns };
   },
-  default: [''],
+  declares: (node) => node.args.flatMap(({ text }) => (text.startsWith('~') ? groupNames(text) : [])),
+  default: { names: [''], patterns: [] },
   syntax: 'name ...',
   defaultText: '""',
-  doc: 'Names of the server: exact, "*.example.com", "example.*", ".example.com", "" for requests without Host, $hostname. Regular expressions are not supported yet.',
+  doc: 'Names of the server: exact, "*.example.com", "example.*", ".example.com", "~expression", "" for requests without Host, $hostname. They are tried in that order; its groups become `$1` to `$9`, and variables where they have names.',
 });
 
 /** A star may stand for whole labels at one end only; no empty labels. */

@@ -33,11 +33,12 @@ interface Site extends FileOptions {
 /** A segment "." or ".."; the engine resolved those of the request, but an alias may cut a name in two. */
 const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
 
-/** Maps by `alias` where one is given, else by the root of the location that applies. */
+/** Maps by `alias` where one is given, else by the root of the location that applies. Without a prefix to replace, an alias is the whole path. */
 function pathMapper(
   aliasPath: string | undefined,
-  name: string,
+  { kind, name }: EngineBuilder['location'],
 ): (exchange: Exchange, uri: string) => string | undefined {
+  if (aliasPath !== undefined && kind === 'regex') return () => aliasPath;
   return (exchange, uri) => {
     const rest = aliasPath === undefined ? uri : uri.slice(name.length);
     if (DOT_SEGMENT.test(rest)) return undefined;
@@ -45,7 +46,7 @@ function pathMapper(
   };
 }
 
-function siteOf(settings: Settings, name: string): Site {
+function siteOf(settings: Settings, location: EngineBuilder['location']): Site {
   return {
     indexes: settings.get(index),
     logNotFound: settings.get(logNotFound),
@@ -54,7 +55,7 @@ function siteOf(settings: Settings, name: string): Site {
     etag: settings.get(etag),
     ifModifiedSince: settings.get(ifModifiedSince),
     redirect: redirectPolicy(settings),
-    pathOf: pathMapper(settings.own(alias), name),
+    pathOf: pathMapper(settings.own(alias), location),
   };
 }
 
@@ -165,7 +166,6 @@ export const staticModule: Module = {
   directives: [index, etag, ifModifiedSince, logNotFound],
   location(builder) {
     const { settings } = builder;
-    const { name } = (builder as EngineBuilder).location;
-    builder.content(staticHandler(siteOf(settings, name)));
+    builder.content(staticHandler(siteOf(settings, (builder as EngineBuilder).location)));
   },
 };

@@ -35,6 +35,8 @@ export class ExchangeImpl implements Exchange {
   readonly response: ResponseView;
   readonly client: ClientInfo;
   readonly state = new Map<unknown, unknown>();
+  readonly slots: (string | undefined)[] = [];
+  captures: readonly (string | undefined)[] | null = null;
 
   downstream!: Downstream;
   server!: ServerConfig;
@@ -103,6 +105,8 @@ export class ExchangeImpl implements Exchange {
     this.writer.reset();
     this.fields.clear();
     if (this.state.size > 0) this.state.clear();
+    if (this.slots.length > 0) this.slots.length = 0;
+    this.captures = null;
   }
 
   /** The head is complete and valid. */
@@ -304,7 +308,8 @@ export class ExchangeImpl implements Exchange {
   }
 
   get serverName(): string {
-    return this.server.names[0] ?? '';
+    const name = this.server.names[0] ?? '';
+    return name.startsWith('.') ? name.slice(1) : name;
   }
 
   get attempts(): readonly UpstreamAttempt[] {

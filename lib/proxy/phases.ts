@@ -20,8 +20,8 @@ export function findServer(exchange: ExchangeImpl): void {
   const { index } = exchange.downstream.servers;
   if (index.single) return;
   const { head } = exchange;
-  if (head.hostStart < 0) return;
-  exchange.server = index.find(normalizeHost(head.text(head.hostStart, head.hostEnd)));
+  const host = head.hostStart < 0 ? '' : normalizeHost(head.text(head.hostStart, head.hostEnd));
+  exchange.server = index.find(host, exchange);
   exchange.location = exchange.server.fallback;
 }
 
@@ -148,10 +148,10 @@ function findLocation(exchange: ExchangeImpl): void {
   const locations = exchange.downstream.servers.locations(server);
   if (head.pathIsPlain && !exchange.uriChanged) {
     const { base } = head;
-    exchange.location = locations.find(context.u8, base + head.pathStart, base + head.pathEnd);
+    exchange.location = locations.find(context.u8, base + head.pathStart, base + head.pathEnd, exchange);
   } else {
     const bytes = Buffer.from(exchange.uri, 'latin1');
-    exchange.location = locations.find(bytes, 0, bytes.length);
+    exchange.location = locations.find(bytes, 0, bytes.length, exchange);
   }
   // A log line may be written when the connection is closed: its address must be known by then.
   if (exchange.location.logHandlers.length > 0) void exchange.downstream.connection.remoteAddress;

@@ -9,6 +9,7 @@ import type {
   LocationView,
   LogHandler,
   LogLevel,
+  Pattern,
   PhaseBuilder,
   PhaseHandler,
   Position,
@@ -36,7 +37,7 @@ export interface ErrorPage {
 /** A location, or the part of a server outside its locations. */
 export interface LocationConfig extends LocationView {
   readonly name: string;
-  readonly kind: 'prefix' | 'exact' | 'named' | 'server';
+  readonly kind: 'prefix' | 'exact' | 'regex' | 'named' | 'server';
   readonly root: string;
   readonly serverIndex: number;
   /** In order; run before `access`. */
@@ -77,14 +78,29 @@ export interface LocationConfig extends LocationView {
   readonly serverTokens: boolean | Value;
 }
 
+/** A location and those inside it, where a server has regular expressions: then it matters which stands in which. */
+export interface LocationNode {
+  readonly location: LocationConfig;
+  /** Of a regular expression. */
+  readonly pattern: Pattern | undefined;
+  /** `^~`: where it is the longest prefix, the expressions beside it are not tried. */
+  readonly final: boolean;
+  /** In the order of the file. */
+  readonly inner: readonly LocationNode[];
+}
+
 /** A virtual server. */
 export interface ServerConfig {
-  /** As written; exact, "*.example.com", "example.*", ".example.com", "" ; the first is `$server_name`. */
+  /** As written; exact, "*.example.com", "example.*", ".example.com", "", "~expression"; the first is `$server_name`. */
   readonly names: readonly string[];
+  /** Those that are regular expressions, in order. */
+  readonly patterns: readonly Pattern[];
   readonly index: number;
   /** Phase handlers that run before a location is chosen (`return` in a server). */
   readonly rewrite: readonly PhaseHandler[];
   readonly locations: readonly LocationConfig[];
+  /** The same as a tree; only where one of them is a regular expression. */
+  readonly locationTree: readonly LocationNode[] | undefined;
   /** What applies where no location matches. */
   readonly fallback: LocationConfig;
   readonly clientHeaderTimeoutMs: number;

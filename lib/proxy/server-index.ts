@@ -1,8 +1,9 @@
 /**
  * Chooses the virtual server by the request's host, in nginx's order: exact name,
  * longest wildcard at the front ("*.example.com", ".example.com"), longest wildcard
- * at the end ("example.*"), else the default server.
+ * at the end ("example.*"), the first regular expression, else the default server.
  */
+import type { Exchange, Pattern } from '../module-api/index.js';
 import type { ServerConfig } from './runtime.js';
 
 export class ServerIndex {
@@ -12,7 +13,9 @@ export class ServerIndex {
   readonly #front = new Map<string, ServerConfig>();
   /** Key: the part before "*", with its dot: "www.example.". */
   readonly #back = new Map<string, ServerConfig>();
-  /** With one server there is nothing to choose. */
+  /** In the order of the file. */
+  readonly #patterns: { readonly pattern: Pattern; readonly server: ServerConfig }[] = [];
+  /** With one server there is nothing to choose, unless its expressions have groups to set. */
   readonly single: boolean;
 
   /** The default server first; the first server that has a name keeps it. */
@@ -20,14 +23,15 @@ export class ServerIndex {
     const first = servers[0];
     if (first === undefined) throw new Error('a listen needs a server');
     this.defaultServer = first;
-    this.single = servers.length === 1;
     for (const server of servers) {
+      for (const pattern of server.patterns) this.#patterns.push({ pattern, server });
       for (const raw of server.names) this.#add(raw.toLowerCase(), server);
     }
+    this.single = servers.length === 1 && this.#patterns.length === 0;
   }
 
-  /** `host`: lower-cased, without port, without a trailing dot. */
-  find(host: string): ServerConfig {
+  /** `host`: lower-cased, without port, without a trailing dot. `exchange` gets the groups of an expression. */
+  find(host: string, exchange: Exchange): ServerConfig {
     const exact = this.#exact.get(host);
     if (exact !== undefined) return exact;
     if (this.#front.size > 0) {
@@ -43,10 +47,14 @@ export class ServerIndex {
         if (server !== undefined) return server;
       }
     }
+    if (host !== '') {
+      for (const { pattern, server } of this.#patterns) if (pattern.test(exchange, host)) return server;
+    }
     return this.defaultServer;
   }
 
   #add(name: string, server: ServerConfig): void {
+    if (name.startsWith('~')) return;
     if (name.startsWith('*.')) {
       addFirst(this.#front, name.slice(1), server);
     } else if (name.startsWith('.')) {

@@ -84,12 +84,25 @@ const CASES: readonly (readonly [text: string, reason: string, hint?: string])[]
   [inServer('return 200 HERE$hosst;'), 'unknown "hosst" variable', 'did you mean "$host"?'],
   [inServer('return 200 HERE${host;'), 'the closing bracket in "host" variable is missing'],
   [inServer('return 200 HEREa$;'), 'invalid variable name'],
-  [inServer('return 200 HERE$1;'), '"$1" is a capture of a regular expression, which is not supported yet'],
 
   // Locations.
-  [inServer('location HERE~ \\.php$ { }'), 'a regular expression in "location" is not supported yet'],
-  [inServer('location HERE~* \\.php$ { }'), 'a regular expression in "location" is not supported yet'],
-  [inServer('location HERE~x { }'), 'a regular expression in "location" is not supported yet'],
+  [inServer('location ~ HERE\\.php($ { }'), 'invalid regular expression: unterminated group in "\\.php($"'],
+  [
+    inServer('location HERE~*a(?>b) { }'),
+    'invalid regular expression: an atomic group is not supported at "(?>b)" in "a(?>b)"',
+  ],
+  [inServer('location ~ HERE(?<host>.*) { }'), 'the duplicate "host" variable'],
+  [
+    inServer('server_name HERE~^(a++)$;'),
+    'invalid regular expression: a possessive quantifier is not supported at "++)$" in "^(a++)$"',
+  ],
+  [inServer('server_name a HERE~;'), 'empty regex in server name "~"'],
+  [
+    inServer(
+      'location ~ ^/a { location HERE/b { } }'.replace('HERE', '').replace('location /b', 'HERElocation /b'),
+    ),
+    'location "/b" is outside location "^/a"',
+  ],
   [inServer('location HERE~~ /a { }'), 'invalid location modifier "~~"'],
   [inServer('location /a { }\nHERElocation /a { }'), 'duplicate location "/a"'],
   [inServer('location = /a { } HERElocation =/a { }'), 'duplicate location "/a"'],

@@ -62,6 +62,8 @@ export class FakeExchange implements Exchange {
   wallMs = Date.UTC(2026, 10, 21, 2, 35, 15, 678);
   completed = true;
   readonly state = new Map<unknown, unknown>();
+  captures: readonly (string | undefined)[] | null = null;
+  readonly slots: (string | undefined)[] = [];
   readonly sent: Headers = [];
   readonly body: Buffer[] = [];
   readonly messages: string[] = [];

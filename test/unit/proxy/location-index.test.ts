@@ -1,6 +1,7 @@
 /** Which location a URI gets: the fixed rules, and a comparison with a search that looks at every prefix. */
 import { describe, expect, it } from 'vitest';
 import { LocationIndex } from '../../../lib/proxy/location-index.js';
+import type { Exchange } from '../../../lib/module-api/index.js';
 import type { LocationConfig } from '../../../lib/proxy/runtime.js';
 import { location, random, server } from './support.js';
 
@@ -15,7 +16,7 @@ function indexOf(...locations: LocationConfig[]): LocationIndex {
 function find(index: LocationIndex, uri: string): LocationConfig {
   const around = Buffer.alloc(uri.length + 2 * MARGIN, '/');
   around.write(uri, MARGIN, 'latin1');
-  return index.find(around, MARGIN, MARGIN + uri.length);
+  return index.find(around, MARGIN, MARGIN + uri.length, { uri } as Exchange);
 }
 
 function prefix(name: string): LocationConfig {

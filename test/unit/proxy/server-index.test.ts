@@ -1,5 +1,6 @@
 /** Which virtual server a host gets, in nginx's order of precedence. */
 import { describe, expect, it } from 'vitest';
+import type { Exchange } from '../../../lib/module-api/index.js';
 import { ServerIndex } from '../../../lib/proxy/server-index.js';
 import { server } from './support.js';
 
@@ -7,7 +8,7 @@ import { server } from './support.js';
 function finder(...names: readonly (readonly string[])[]): (host: string) => number {
   const servers = names.map((each, index) => server({ names: each, index }));
   const index = new ServerIndex(servers);
-  return (host) => servers.indexOf(index.find(host));
+  return (host) => servers.indexOf(index.find(host, {} as Exchange));
 }
 
 describe('ServerIndex', () => {

@@ -129,6 +129,8 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
 export function server(given: Partial<ServerConfig> = {}): ServerConfig {
   return {
     names: ['example.com'],
+    patterns: [],
+    locationTree: undefined,
     index: 0,
     rewrite: [],
     locations: [],
