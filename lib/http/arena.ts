@@ -1,19 +1,27 @@
 /**
- * The memory of heads in production: the environment's arena with the native scanner.
+ * The memory of heads in production: the environment's arena with the native scanner,
+ * which is told the names here.
  */
 import { host } from '../native/host.js';
+import { joinBytes, scanBytes } from '../native/hot.js';
 import { native } from '../native/index.js';
-import { LINE_ENTRIES, type HeadMemory } from './scan.js';
+import { HOP_IDS, KNOWN_HEADER_COUNT, knownHeaderName, LAST_SPECIAL } from './known-headers.js';
+import type { HeadMemory } from './scan.js';
 
-/** Lines found by one call of the scanner; nearly every head has fewer. */
-const MAX_LINES = 256;
+/** Int32 entries in front of the report among the registers. */
+const REPORT_AT = 16;
+
+let names = '';
+for (let id = 1; id < KNOWN_HEADER_COUNT; id++) names += `${knownHeaderName(id)}\n`;
+const marked = HOP_IDS.reduce((mask, id) => mask | (1 << id), 0);
+if (native.setNames(names, LAST_SPECIAL, marked) < 0) throw new Error('the scanner takes no such names');
 
 /** What `RequestHead` and `ResponseHead` of this thread parse in. */
 export const arenaMemory: HeadMemory = {
   u8: host.u8,
   i32: host.i32,
-  scanLines: (offset, length, from, tableOffset, capacity) =>
-    native.scanLines(offset, length, from, tableOffset, capacity),
-  tableOffset: host.layout.table,
-  tableLines: Math.min(MAX_LINES, Math.floor(host.layout.tableCapacity / LINE_ENTRIES)),
+  scan: scanBytes,
+  join: joinBytes,
+  records: host.layout.table,
+  report: host.layout.registers + REPORT_AT * 4,
 };

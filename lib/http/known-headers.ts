@@ -22,6 +22,16 @@ export const PROXY_CONNECTION = 9;
 export const LAST_SPECIAL = 9;
 export const TRAILER = 10;
 
+/** Fields of one hop (RFC 9110 section 7.6.1); all of them below 32. */
+export const HOP_IDS: readonly number[] = [
+  CONNECTION,
+  TRANSFER_ENCODING,
+  UPGRADE,
+  TE,
+  KEEP_ALIVE,
+  PROXY_CONNECTION,
+];
+
 /** Names in the order of their ids; lower case. */
 const NAMES: readonly string[] = [
   '',

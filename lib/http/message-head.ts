@@ -1,15 +1,10 @@
 /**
  * What request and response heads have in common: the fields, found by the scanner and
- * kept as positions; the framing fields; what Connection names.
- *
- * Field records lie in one Int32Array, six entries each:
- *
- *     [0] line start = name start   [1] name end (the colon)
- *     [2] value start               [3] value end, blanks trimmed
- *     [4] line end, behind the LF   [5] id | flags << 8
+ * kept as records (scan.ts); the framing fields; what Connection names.
  *
  * All positions are relative to `base`, so a head that is copied elsewhere only needs a
- * new base.
+ * new base. The scanner writes its records where the next scan overwrites them: whoever
+ * needs a head after the callback copies both (`copyTo`).
  */
 import * as bytes from './bytes.js';
 import { equalsLower, isBlank, latin1, lowerCase, parseLength } from './bytes.js';
@@ -21,49 +16,48 @@ import type { HeadMemory } from './scan.js';
 
 // An imported binding is read through a cell at every use; a constant of the module itself is
 // folded into the compiled code. A head costs a quarter less that way.
-const { COMMA, LF, SP } = bytes;
-const { CANONICAL, DROP, NAME_CLASS, NAME_FORBIDDEN, NAME_OTHER, NAME_PLAIN, NAME_UNDERSCORE } = fields;
-const { CONNECTION, CONTENT_LENGTH, HOST, LAST_SPECIAL, UNKNOWN, UPGRADE } = known;
-const { LINE_BAD, LINE_CRLF, LINE_INDENTED } = scan;
+const { COMMA, LF } = bytes;
+const { BAD, DROP, INDENTED, NAMELESS, NAME_FORBIDDEN, NAME_OTHER, NAME_TOKEN, NAME_UNDERSCORE } = fields;
+const { CONNECTION, CONTENT_LENGTH, HOP_IDS, HOST, LAST_SPECIAL, UNKNOWN, UPGRADE } = known;
+const {
+  ALL_FLAGS,
+  COUNT,
+  FULL,
+  ID_FLAGS,
+  LINE_END,
+  LONGEST,
+  MAX_SPECIALS,
+  NAME_END,
+  POSITION,
+  SPECIALS,
+  SPECIAL_COUNT,
+  STRIDE,
+  VALUE_END,
+  VALUE_START,
+} = scan;
 
 /** Folds four letters to lower case, and leaves space and '-' as they are. */
 const FOLD = 0x20202020;
-/** " kee", "p-al" and "live" as little-endian numbers. */
-const SP_KEE = 0x65656b20;
-const P_AL = 0x6c612d70;
+/** "keep", "-ali" and "live" as little-endian numbers. */
+const KEEP = 0x7065656b;
+const ALI = 0x696c612d;
 const LIVE = 0x6576696c;
 
+/** Flags that make a line no field. */
+const NO_FIELD = BAD | INDENTED | NAMELESS | NAME_FORBIDDEN;
+/** Flags for which a record is looked at by itself. */
+const SUSPECT = NO_FIELD | NAME_OTHER | NAME_TOKEN | NAME_UNDERSCORE;
+
 const NO_NAMES: readonly string[] = [];
-/** Entries per field record. */
-const STRIDE = 6;
-const NAME_END = 1;
-const VALUE_START = 2;
-const VALUE_END = 3;
-const LINE_END = 4;
-const ID_FLAGS = 5;
-/** Records that a new head has room for. */
-const INITIAL_FIELDS = 32;
-/** A larger array, grown for one unusual head, is not kept for the next. */
-const KEPT_FIELDS = 128;
 /** Names that one head may list in Connection: each costs a look at every field. */
 const MAX_CONNECTION_OPTIONS = 64;
 
-/** Result of {@link MessageHead.addField}: the line is no field. */
-export const FIELD_BAD = -1;
-/** Result of {@link MessageHead.addField}: the name is not acceptable, the field is left out. */
-export const FIELD_IGNORED = -2;
-
-/** Fields of one hop, by id. */
-const HOP_FLAGS = new Uint8Array(LAST_SPECIAL + 1);
-for (const id of [
-  CONNECTION,
-  known.KEEP_ALIVE,
-  known.PROXY_CONNECTION,
-  known.TE,
-  known.TRANSFER_ENCODING,
-  UPGRADE,
-])
-  HOP_FLAGS[id] = DROP;
+/** Result of {@link MessageHead.examine}: a line is no field. */
+export const FIELDS_BAD = -1;
+/** Result of {@link MessageHead.examine}: a line, or the head, is too long. */
+export const FIELDS_TOO_LONG = -2;
+/** Result of {@link MessageHead.examine}: there are too many fields. */
+export const FIELDS_TOO_MANY = -3;
 
 export class MessageHead {
   /** Arena offset of the first byte. Assign it when the bytes were copied elsewhere. */
@@ -88,11 +82,14 @@ export class MessageHead {
 
   protected readonly memory: HeadMemory;
   protected readonly u8: Uint8Array;
+  protected readonly i32: Int32Array;
   /** The same bytes, for comparing four at a time. */
   protected readonly view: DataView;
-  /** Where the next line begins. */
+  /** Index of the scanner's report among the Int32. */
+  protected readonly report: number;
+  /** Where the first line that is not complete begins. */
   protected position = 0;
-  /** Bytes known so far; those behind `position` hold no LF. */
+  /** Bytes that were there when the head was found incomplete; 0 at the first call. */
   protected seen = 0;
   /** Index of the Content-Length field; -1 none. */
   protected lengthField = -1;
@@ -106,13 +103,17 @@ export class MessageHead {
   protected saysClose = false;
   /** Connection lists "keep-alive". */
   protected saysKeepAlive = false;
-  #fields = new Int32Array(INITIAL_FIELDS * STRIDE);
+  /** Index of the first record among the Int32. */
+  #records: number;
   #connectionFields = 0;
   #upgradeFields = 0;
 
   constructor(memory: HeadMemory) {
     this.memory = memory;
     this.u8 = memory.u8;
+    this.i32 = memory.i32;
+    this.report = memory.report >> 2;
+    this.#records = memory.records >> 2;
     this.view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.u8.byteLength);
   }
 
@@ -120,36 +121,36 @@ export class MessageHead {
 
   /** {@link CANONICAL}, {@link DROP}. */
   fieldFlags(index: number): number {
-    return this.#fields[index * STRIDE + ID_FLAGS] >> 8;
+    return this.i32[this.#records + index * STRIDE + ID_FLAGS] >> 8;
   }
 
   /** Id of a known name, else 0. */
   fieldId(index: number): number {
-    return this.#fields[index * STRIDE + ID_FLAGS] & 0xff;
+    return this.i32[this.#records + index * STRIDE + ID_FLAGS] & 0xff;
   }
 
   /** Where the line begins, and with it the name. */
   lineStart(index: number): number {
-    return this.#fields[index * STRIDE];
+    return this.i32[this.#records + index * STRIDE];
   }
 
   /** Behind the name: the colon. */
   nameEnd(index: number): number {
-    return this.#fields[index * STRIDE + NAME_END];
+    return this.i32[this.#records + index * STRIDE + NAME_END];
   }
 
   valueStart(index: number): number {
-    return this.#fields[index * STRIDE + VALUE_START];
+    return this.i32[this.#records + index * STRIDE + VALUE_START];
   }
 
   /** Behind the value; equal to its start when it is empty. */
   valueEnd(index: number): number {
-    return this.#fields[index * STRIDE + VALUE_END];
+    return this.i32[this.#records + index * STRIDE + VALUE_END];
   }
 
   /** Behind the line and its LF. */
   lineEnd(index: number): number {
-    return this.#fields[index * STRIDE + LINE_END];
+    return this.i32[this.#records + index * STRIDE + LINE_END];
   }
 
   /** The name as received. */
@@ -199,6 +200,27 @@ export class MessageHead {
     return latin1(this.u8, this.base + start, this.base + end);
   }
 
+  /** Bytes of its records: {@link copyTo} needs these besides those of the head. */
+  get recordBytes(): number {
+    return this.fieldCount * STRIDE * 4;
+  }
+
+  /**
+   * Copies the records and `length` bytes of the head to `offset` (a multiple of 4), and goes
+   * on there: from now on it does not depend on what is received or scanned.
+   */
+  copyTo(offset: number, length: number): void {
+    const { recordBytes } = this;
+    this.memory.join(offset, this.#records << 2, recordBytes, this.base, length);
+    this.#records = offset >> 2;
+    this.base = offset + recordBytes;
+  }
+
+  /** Forgets the fields: their bytes are gone. */
+  forgetFields(): void {
+    this.fieldCount = 0;
+  }
+
   // For the subclasses
 
   protected clear(): void {
@@ -219,7 +241,49 @@ export class MessageHead {
     this.saysKeepAlive = false;
     this.#connectionFields = 0;
     this.#upgradeFields = 0;
-    if (this.#fields.length > KEPT_FIELDS * STRIDE) this.#fields = new Int32Array(INITIAL_FIELDS * STRIDE);
+    this.#records = this.memory.records >> 2;
+  }
+
+  /** Scans [base, base + available) from `from` on, unless that was done when it was received. */
+  protected scanLines(from: number, available: number): void {
+    const { i32, report, base } = this;
+    if (from !== 0 || i32[report - 2] !== base || i32[report - 1] !== available) {
+      this.memory.scan(base, available, from);
+    }
+    // The records are this head's now.
+    i32[report - 1] = 0;
+  }
+
+  /**
+   * Takes in the fields of the last scan. Nearly always that is reading a few numbers of
+   * its report; only where something about a line is odd every record is looked at.
+   * Result: 0, a negative FIELDS_*, or what `special` returned other than 0.
+   */
+  protected examine(maxFieldBytes: number, maxHeadBytes: number, maxFields: number): number {
+    const { i32, report } = this;
+    const count = i32[report + COUNT];
+    const specials = i32[report + SPECIAL_COUNT];
+    this.position = i32[report + POSITION];
+    this.fieldCount = count;
+    const usual =
+      (i32[report + ALL_FLAGS] & (SUSPECT << 8)) === 0 &&
+      i32[report + LONGEST] <= maxFieldBytes &&
+      this.position <= maxHeadBytes &&
+      count <= maxFields &&
+      specials <= MAX_SPECIALS &&
+      i32[report + FULL] === 0;
+    if (!usual) return this.#examineEach(maxFieldBytes, maxHeadBytes, maxFields);
+    for (let i = 0; i < specials; i++) {
+      const index = i32[report + SPECIALS + i];
+      const result = this.#special(i32[this.#records + index * STRIDE + ID_FLAGS] & 0xff, index);
+      if (result !== 0) return result;
+    }
+    return 0;
+  }
+
+  /** A field that the parsers know was found, in the order of the head. Result: 0, or a number that ends the parse. */
+  protected special(_id: number, _index: number): number {
+    return 0;
   }
 
   /** Whether an LF came since the last call; else there is nothing to scan. Keeps byte-wise arrival linear. */
@@ -227,48 +291,6 @@ export class MessageHead {
     const { u8, base } = this;
     for (let i = this.seen; i < available; i++) if (u8[base + i] === LF) return true;
     return false;
-  }
-
-  /**
-   * Records the field of one line. `end` is behind the line's content (its CR or LF),
-   * `next` behind its LF. Result: the id of its name, {@link FIELD_BAD} or {@link FIELD_IGNORED}.
-   */
-  protected addField(start: number, colon: number, end: number, next: number, flags: number): number {
-    if ((flags & (LINE_BAD | LINE_INDENTED)) !== 0 || colon <= start) return FIELD_BAD;
-    // "| 0" spares the check for overflow: these are offsets below 2^31.
-    const { u8, base } = this;
-    const nameEnd = (base + colon) | 0;
-    const lineEnd = (base + end) | 0;
-    const id = identifyHeader(this.view, (base + start) | 0, nameEnd);
-    if (id === UNKNOWN) {
-      const verdict = this.#checkName(base + start, nameEnd);
-      if (verdict !== 0) return verdict;
-    }
-    // Nearly every line is in canonical form: one space, then a value that ends with the line.
-    const usual =
-      (flags & LINE_CRLF) !== 0 &&
-      lineEnd - nameEnd > 2 &&
-      u8[nameEnd + 1] === SP &&
-      u8[nameEnd + 2] > SP &&
-      u8[lineEnd - 1] > SP;
-    let idFlags = id | (CANONICAL << 8);
-    if (id !== UNKNOWN && id <= LAST_SPECIAL) {
-      idFlags |= HOP_FLAGS[id] << 8;
-      if (id === CONNECTION) this.#connection(nameEnd + 1, lineEnd);
-      else if (id === UPGRADE) this.#upgradeFields++;
-    }
-    const index = this.fieldCount++;
-    const at = (index * STRIDE) | 0;
-    if (at === this.#fields.length) this.#grow();
-    const fields = this.#fields;
-    fields[at] = start;
-    fields[(at + NAME_END) | 0] = colon;
-    fields[(at + VALUE_START) | 0] = colon + 2;
-    fields[(at + VALUE_END) | 0] = end;
-    fields[(at + LINE_END) | 0] = next | 0;
-    fields[(at + ID_FLAGS) | 0] = idFlags;
-    if (!usual) this.#trim(at, flags);
-    return id;
   }
 
   /**
@@ -316,14 +338,58 @@ export class MessageHead {
     return equalsLower(this.u8, base + this.valueStart(index), base + this.valueEnd(index), lowerText);
   }
 
-  /** A value of Connection: the usual ones are understood at once, others are read when all fields are known. */
+  /** Line by line: leaves out what is ignored, and stops at the first line that is wrong. */
+  #examineEach(maxFieldBytes: number, maxHeadBytes: number, maxFields: number): number {
+    const { i32 } = this;
+    const count = this.fieldCount;
+    const complete = i32[this.report + scan.COMPLETE] === 1;
+    const last = this.position;
+    this.fieldCount = 0;
+    for (let i = 0; i < count; i++) {
+      const record = this.#records + i * STRIDE;
+      const next = i32[record + LINE_END];
+      // What is behind this line is not known yet, as far as messages go.
+      this.position = i32[record];
+      if (next - this.position > maxFieldBytes || next > maxHeadBytes) return FIELDS_TOO_LONG;
+      const flags = i32[record + ID_FLAGS] >> 8;
+      if ((flags & NO_FIELD) !== 0) return FIELDS_BAD;
+      if (this.#isIgnored(flags)) continue;
+      const index = this.fieldCount++;
+      if (index !== i) i32.copyWithin(this.#records + index * STRIDE, record, record + STRIDE);
+      if (this.fieldCount > maxFields) return FIELDS_TOO_MANY;
+      const id = i32[record + ID_FLAGS] & 0xff;
+      const result = id !== UNKNOWN && id <= LAST_SPECIAL ? this.#special(id, index) : 0;
+      if (result !== 0) return result;
+    }
+    this.position = last;
+    if (i32[this.report + FULL] === 1) return FIELDS_TOO_MANY;
+    return complete && last > maxHeadBytes ? FIELDS_TOO_LONG : 0;
+  }
+
+  /** Whether a field is left out for its name. */
+  #isIgnored(flags: number): boolean {
+    if ((flags & NAME_OTHER) !== 0) return true;
+    if (!this.ignoreInvalid) return false;
+    return (flags & (this.underscores ? NAME_TOKEN : NAME_TOKEN | NAME_UNDERSCORE)) !== 0;
+  }
+
+  #special(id: number, index: number): number {
+    if (id === CONNECTION) {
+      this.#connection(this.base + this.valueStart(index), this.base + this.valueEnd(index));
+      return 0;
+    }
+    if (id === UPGRADE) this.#upgradeFields++;
+    return this.special(id, index);
+  }
+
+  /** A value of Connection: the usual one is understood at once, others are read when all fields are known. */
   #connection(start: number, end: number): void {
     const { view } = this;
     const usual =
-      end - start === 11 &&
-      (view.getInt32(start, true) | FOLD) === SP_KEE &&
-      (view.getInt32(start + 4, true) | FOLD) === P_AL &&
-      (view.getInt32(start + 7, true) | FOLD) === LIVE;
+      end - start === 10 &&
+      (view.getInt32(start, true) | FOLD) === KEEP &&
+      (view.getInt32(start + 4, true) | FOLD) === ALI &&
+      (view.getInt32(start + 6, true) | FOLD) === LIVE;
     if (usual) this.saysKeepAlive = true;
     else this.#connectionFields++;
   }
@@ -342,18 +408,12 @@ export class MessageHead {
     }
     const id = identifyHeader(this.view, start, end);
     if (id === UPGRADE && this.#upgradeFields > 0) this.upgrade = true;
-    if (
-      id === HOST ||
-      id === CONTENT_LENGTH ||
-      (id !== UNKNOWN && id <= LAST_SPECIAL && HOP_FLAGS[id] === DROP)
-    ) {
-      return;
-    }
+    if (id === HOST || id === CONTENT_LENGTH || HOP_IDS.includes(id)) return;
     this.connectionNames = [...this.connectionNames, latin1(u8, start, end).toLowerCase()];
     for (let i = 0; i < this.fieldCount; i++) {
       if (this.fieldId(i) !== id) continue;
       if (id !== UNKNOWN || this.#sameName(i, start, length)) {
-        this.#fields[i * STRIDE + ID_FLAGS] = this.#fields[i * STRIDE + ID_FLAGS] | (DROP << 8);
+        this.i32[this.#records + i * STRIDE + ID_FLAGS] |= DROP << 8;
       }
     }
   }
@@ -366,45 +426,5 @@ export class MessageHead {
       if (lowerCase(u8[this.base + name + i]) !== lowerCase(u8[start + i])) return false;
     }
     return true;
-  }
-
-  /** 0 when the name may stand, else FIELD_BAD or FIELD_IGNORED. */
-  #checkName(start: number, end: number): number {
-    const { u8 } = this;
-    let verdict = 0;
-    for (let i = start; i < end; i++) {
-      const kind = NAME_CLASS[u8[i]];
-      if (kind === NAME_PLAIN) continue;
-      if (kind === NAME_FORBIDDEN) return FIELD_BAD;
-      if (kind === NAME_OTHER) verdict = FIELD_IGNORED;
-      else if (this.ignoreInvalid && !(this.underscores && kind === NAME_UNDERSCORE)) verdict = FIELD_IGNORED;
-    }
-    return verdict;
-  }
-
-  /** Takes the blanks off the value of a record, and CANONICAL if the line is not in that form. */
-  #trim(at: number, flags: number): void {
-    const { u8, base } = this;
-    const fields = this.#fields;
-    const colon = fields[at + NAME_END];
-    const end = fields[at + VALUE_END];
-    let valueStart = colon + 1;
-    let valueEnd = end;
-    while (valueStart < valueEnd && isBlank(u8[base + valueStart])) valueStart++;
-    while (valueEnd > valueStart && isBlank(u8[base + valueEnd - 1])) valueEnd--;
-    fields[at + VALUE_START] = valueStart;
-    fields[at + VALUE_END] = valueEnd;
-    const canonical =
-      (flags & LINE_CRLF) !== 0 &&
-      valueEnd === end &&
-      valueStart === colon + 2 &&
-      u8[base + colon + 1] === SP;
-    if (!canonical) fields[at + ID_FLAGS] &= ~(CANONICAL << 8);
-  }
-
-  #grow(): void {
-    const larger = new Int32Array(this.#fields.length * 2);
-    larger.set(this.#fields);
-    this.#fields = larger;
   }
 }

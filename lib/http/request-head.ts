@@ -7,15 +7,18 @@
  */
 import * as bytes from './bytes.js';
 import * as known from './known-headers.js';
-import { FIELD_IGNORED } from './message-head.js';
+import { FIELDS_BAD, FIELDS_TOO_LONG, FIELDS_TOO_MANY } from './message-head.js';
+import * as fields from './fields.js';
 import { METHOD_CONNECT, METHOD_TRACE } from './methods.js';
 import { FORM_ORIGIN, RequestLine } from './request-line.js';
 import * as scan from './scan.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
 const { CR, LF } = bytes;
-const { CONTENT_LENGTH, EXPECT, HOST, LAST_SPECIAL, TRANSFER_ENCODING } = known;
-const { LINE_BAD, LINE_CRLF, LINE_ENTRIES } = scan;
+const { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } = known;
+const { COMPLETE, START_END, START_FLAGS } = scan;
+const BAD = fields.BAD << 8;
+const CRLF = fields.CANONICAL << 8;
 
 /** Bounds and rules for a head; what is not given is nginx's default. */
 export interface RequestLimits {
@@ -61,11 +64,6 @@ export class RequestHead extends RequestLine {
   /** Forgets the last request. Called before the first `parse` of every head. */
   begin(limits: RequestLimits = {}): void {
     this.clear();
-    this.hasBody = false;
-    this.chunked = false;
-    this.expectContinue = false;
-    this.#inFields = false;
-    this.#hosts = 0;
     this.#maxRequestLineBytes = limits.maxRequestLineBytes ?? 8192;
     this.#maxFieldBytes = limits.maxFieldBytes ?? 8192;
     this.#maxHeadBytes = limits.maxHeadBytes ?? 32768;
@@ -76,9 +74,18 @@ export class RequestHead extends RequestLine {
     this.mergeSlashes = limits.mergeSlashes ?? true;
   }
 
+  protected override clear(): void {
+    super.clear();
+    this.hasBody = false;
+    this.chunked = false;
+    this.expectContinue = false;
+    this.#inFields = false;
+    this.#hosts = 0;
+  }
+
   /**
-   * Reads on. The head's bytes so far lie at [base, base + available) of the memory;
-   * they may have been moved since the last call, but begin with the same byte.
+   * Reads a head. Its bytes so far lie at [base, base + available) of the memory; at each
+   * call it is read from its beginning, so they may have been moved since the last one.
    *
    * Result: > 0, the length of the head, which is complete and valid; 0, more bytes are
    * needed; < 0, -(HTTP status) with the reason in `errorReason`, after which only
@@ -86,28 +93,38 @@ export class RequestHead extends RequestLine {
    */
   parse(base: number, available: number): number {
     this.base = base;
-    if (!this.#inFields) {
-      const skipped = this.#skipEmptyLines(available);
-      if (skipped !== 0) return skipped < 0 ? skipped : 0;
+    if (available === 0) return 0;
+    if (this.seen > 0) {
+      // Only a line that has ended since then makes a difference.
+      if (!this.lineArrived(available)) return this.#incomplete(available);
+      this.clear();
     }
-    if (this.seen > this.position && !this.lineArrived(available)) return this.#incomplete(available);
-    const { i32, scanLines, tableOffset, tableLines } = this.memory;
-    for (;;) {
-      const count = scanLines(base, available, this.position, tableOffset, tableLines);
-      let entry = tableOffset >> 2;
-      for (let i = 0; i < count; i++) {
-        const result = this.#line(i32[entry], i32[entry + 1], i32[entry + 2]);
-        if (result !== 0) return result;
-        entry += LINE_ENTRIES;
-      }
-      if (count < tableLines) return this.#incomplete(available);
+    let from = 0;
+    if (this.u8[base] <= CR) {
+      from = this.#skipEmptyLines(available);
+      if (from < 0) return from;
     }
+    this.scanLines(from, available);
+    const { i32, report } = this;
+    const end = i32[report + START_END];
+    this.position = from;
+    if (end < 0) return this.#incomplete(available);
+    const flags = i32[report + START_FLAGS];
+    const next = (flags & CRLF) !== 0 ? end + 2 : end + 1;
+    if (next - from > this.#maxRequestLineBytes) return this.#uriTooLong();
+    if ((flags & BAD) !== 0) return this.fail(BAD_REQUEST, 'client sent invalid request');
+    const verdict = this.parseRequestLine(from, end);
+    if (verdict !== 0) return verdict;
+    this.#inFields = true;
+    const result = this.examine(this.#maxFieldBytes, this.#maxHeadBytes, this.#maxFields);
+    if (result !== 0) return this.#refused(result);
+    return i32[report + COMPLETE] === 1 ? this.#finish(this.position) : this.#incomplete(available);
   }
 
-  /** Empty lines before a request line are skipped. Result: 0 at the request line, 1 when bytes are missing, -status. */
+  /** Empty lines before a request line are skipped. Result: where the first other byte is, or -status. */
   #skipEmptyLines(available: number): number {
     const { u8, base } = this;
-    let at = this.position;
+    let at = 0;
     while (at < available) {
       const byte = u8[base + at];
       if (byte === LF) {
@@ -117,69 +134,44 @@ export class RequestHead extends RequestLine {
         if (u8[base + at + 1] !== LF) return this.fail(BAD_REQUEST, 'client sent invalid method');
         at += 2;
       } else {
-        this.position = at;
-        return at > this.#maxRequestLineBytes
-          ? this.fail(BAD_REQUEST, 'client sent too many empty lines')
-          : 0;
+        break;
       }
     }
-    this.position = at;
-    return at > this.#maxRequestLineBytes ? this.fail(BAD_REQUEST, 'client sent too many empty lines') : 1;
+    return at > this.#maxRequestLineBytes ? this.fail(BAD_REQUEST, 'client sent too many empty lines') : at;
   }
 
   /** The unfinished line may be too long already. */
   #incomplete(available: number): number {
     this.seen = available;
-    return this.#tooLarge(available + 1);
+    this.forgetFields();
+    const { position } = this;
+    const length = available + 1 - position;
+    if (!this.#inFields) return length > this.#maxRequestLineBytes ? this.#uriTooLong() : 0;
+    return length > this.#maxFieldBytes || available + 1 > this.#maxHeadBytes ? this.#headTooLarge() : 0;
   }
 
-  /** Whether a line that ends before `next` (relative to the base) is within the limits. Result: 0 or -status. */
-  #tooLarge(next: number): number {
-    const { position } = this;
-    if (!this.#inFields) {
-      if (next - position <= this.#maxRequestLineBytes) return 0;
-      return this.fail(URI_TOO_LONG, 'client sent too long URI');
-    }
-    if (next - position <= this.#maxFieldBytes && next <= this.#maxHeadBytes) return 0;
+  #uriTooLong(): number {
+    return this.fail(URI_TOO_LONG, 'client sent too long URI');
+  }
+
+  /** The line at `position` makes it so: by itself, or with what was before it. */
+  #headTooLarge(): number {
     return this.fail(
       HEAD_TOO_LARGE,
-      position + this.#maxFieldBytes <= this.#maxHeadBytes
+      this.position + this.#maxFieldBytes <= this.#maxHeadBytes
         ? 'client sent too long header line'
         : 'client sent too large request',
     );
   }
 
-  /** One complete line. Result: as of `parse`. */
-  #line(lf: number, colon: number, flags: number): number {
-    const start = this.position;
-    const next = lf + 1;
-    const large = this.#tooLarge(next);
-    if (large !== 0) return large;
-    const end = (flags & LINE_CRLF) !== 0 ? lf - 1 : lf;
-    this.position = next;
-    if (this.#inFields)
-      return end === start ? this.#finish(next) : this.#field(start, colon, end, next, flags);
-    this.#inFields = true;
-    if ((flags & LINE_BAD) !== 0) return this.fail(BAD_REQUEST, 'client sent invalid request');
-    return this.parseRequestLine(start, end);
+  #refused(result: number): number {
+    if (result === FIELDS_BAD) return this.fail(BAD_REQUEST, 'client sent invalid header line');
+    if (result === FIELDS_TOO_LONG) return this.#headTooLarge();
+    if (result === FIELDS_TOO_MANY) return this.fail(HEAD_TOO_LARGE, 'client sent too many header lines');
+    return result;
   }
 
-  #field(start: number, colon: number, end: number, next: number, flags: number): number {
-    const id = this.addField(start, colon, end, next, flags);
-    if (id > LAST_SPECIAL && this.fieldCount <= this.#maxFields) return 0;
-    if (id < 0) {
-      if (id === FIELD_IGNORED) return 0;
-      return this.fail(BAD_REQUEST, 'client sent invalid header line');
-    }
-    if (this.fieldCount > this.#maxFields) {
-      return this.fail(HEAD_TOO_LARGE, 'client sent too many header lines');
-    }
-    return this.#special(id);
-  }
-
-  /** The field that was just added has a meaning here. */
-  #special(id: number): number {
-    const index = this.fieldCount - 1;
+  protected override special(id: number, index: number): number {
     switch (id) {
       case HOST:
         if (++this.#hosts > 1) return this.fail(BAD_REQUEST, 'client sent duplicate host header');

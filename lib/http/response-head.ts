@@ -7,13 +7,15 @@
  */
 import * as bytes from './bytes.js';
 import * as known from './known-headers.js';
-import { FIELD_IGNORED, MessageHead } from './message-head.js';
+import * as fields from './fields.js';
+import { FIELDS_BAD, FIELDS_TOO_LONG, FIELDS_TOO_MANY, MessageHead } from './message-head.js';
 import * as scan from './scan.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
 const { CR, SP } = bytes;
-const { CONTENT_LENGTH, LAST_SPECIAL, TRANSFER_ENCODING } = known;
-const { LINE_BAD, LINE_CRLF, LINE_ENTRIES } = scan;
+const { CONTENT_LENGTH, TRANSFER_ENCODING } = known;
+const { COMPLETE, START_END, START_FLAGS } = scan;
+const BAD = fields.BAD << 8;
 
 /** Result of `parse` for a head that is bad. */
 export const BAD_RESPONSE = -502;
@@ -35,7 +37,6 @@ export class ResponseHead extends MessageHead {
   announcedLength = -1;
   #maxHeadBytes = 65536;
   #maxFields = 1000;
-  #inFields = false;
 
   /** The status line is exactly "HTTP/1.1 NNN reason CRLF": it can be passed on as it stands. */
   get isCanonicalLine(): boolean {
@@ -46,55 +47,59 @@ export class ResponseHead extends MessageHead {
   /** Forgets the last response. Called before the first `parse` of every head, interim ones too. */
   begin(maxHeadBytes = 65536, maxFields = 1000): void {
     this.clear();
+    this.underscores = true;
+    this.ignoreInvalid = false;
+    this.#maxHeadBytes = maxHeadBytes;
+    this.#maxFields = maxFields;
+  }
+
+  protected override clear(): void {
+    super.clear();
     this.status = 0;
     this.statusStart = 0;
     this.reasonStart = 0;
     this.reasonEnd = 0;
     this.announcedLength = -1;
-    this.underscores = true;
-    this.ignoreInvalid = false;
-    this.#maxHeadBytes = maxHeadBytes;
-    this.#maxFields = maxFields;
-    this.#inFields = false;
   }
 
   /**
-   * Reads on; as `RequestHead.parse`. `requestMethod` decides whether a body follows.
+   * Reads a head; as `RequestHead.parse`. `requestMethod` decides whether a body follows.
    * Result: > 0 the length of the head, 0 more bytes are needed, {@link BAD_RESPONSE}
    * with the reason in `errorReason`.
    */
   parse(base: number, available: number, requestMethod: string): number {
     this.base = base;
-    if (this.seen > this.position && !this.lineArrived(available)) return this.#incomplete(available);
-    const { i32, scanLines, tableOffset, tableLines } = this.memory;
-    for (;;) {
-      const count = scanLines(base, available, this.position, tableOffset, tableLines);
-      let entry = tableOffset >> 2;
-      for (let i = 0; i < count; i++) {
-        const lf = i32[entry];
-        const flags = i32[entry + 2];
-        const start = this.position;
-        const end = (flags & LINE_CRLF) !== 0 ? lf - 1 : lf;
-        if (lf >= this.#maxHeadBytes) return this.#tooLarge();
-        this.position = lf + 1;
-        if (this.#inFields) {
-          if (end === start) return this.#finish(lf + 1, requestMethod);
-          if (!this.#field(start, i32[entry + 1], end, lf + 1, flags)) return BAD_RESPONSE;
-        } else {
-          this.#inFields = true;
-          if ((flags & LINE_BAD) !== 0 || !this.#statusLine(start, end)) {
-            return this.#fail('upstream sent no valid HTTP/1.0 header');
-          }
-        }
-        entry += LINE_ENTRIES;
-      }
-      if (count < tableLines) return this.#incomplete(available);
+    if (available === 0) return 0;
+    if (this.seen > 0) {
+      if (!this.lineArrived(available)) return this.#incomplete(available);
+      this.clear();
     }
+    this.scanLines(0, available);
+    const { i32, report } = this;
+    const end = i32[report + START_END];
+    if (end < 0) return this.#incomplete(available);
+    if (end >= this.#maxHeadBytes) return this.#tooLarge();
+    if ((i32[report + START_FLAGS] & BAD) !== 0 || !this.#statusLine(0, end)) {
+      return this.#fail('upstream sent no valid HTTP/1.0 header');
+    }
+    const result = this.examine(this.#maxHeadBytes, this.#maxHeadBytes, this.#maxFields);
+    if (result !== 0) return this.#refused(result);
+    return i32[report + COMPLETE] === 1
+      ? this.#finish(this.position, requestMethod)
+      : this.#incomplete(available);
   }
 
   #incomplete(available: number): number {
     this.seen = available;
+    this.forgetFields();
     return available >= this.#maxHeadBytes ? this.#tooLarge() : 0;
+  }
+
+  #refused(result: number): number {
+    if (result === FIELDS_BAD) return this.#fail('upstream sent invalid header');
+    if (result === FIELDS_TOO_LONG) return this.#tooLarge();
+    if (result === FIELDS_TOO_MANY) return this.#fail('upstream sent too many header lines');
+    return result;
   }
 
   #tooLarge(): number {
@@ -133,33 +138,16 @@ export class ResponseHead extends MessageHead {
     return true;
   }
 
-  #field(start: number, colon: number, end: number, next: number, flags: number): boolean {
-    const id = this.addField(start, colon, end, next, flags);
-    if (id === FIELD_IGNORED) return true;
-    if (id < 0) {
-      this.errorReason = 'upstream sent invalid header';
-      return false;
-    }
-    if (this.fieldCount > this.#maxFields) {
-      this.errorReason = 'upstream sent too many header lines';
-      return false;
-    }
-    if (id === 0 || id > LAST_SPECIAL) return true;
-    const index = this.fieldCount - 1;
+  protected override special(id: number, index: number): number {
     if (id === CONTENT_LENGTH) {
-      if (this.lengthField >= 0) {
-        this.errorReason = 'upstream sent duplicate header line: "Content-Length"';
-        return false;
-      }
+      if (this.lengthField >= 0) return this.#fail('upstream sent duplicate header line: "Content-Length"');
       this.lengthField = index;
     } else if (id === TRANSFER_ENCODING) {
-      if (this.codingField >= 0) {
-        this.errorReason = 'upstream sent duplicate header line: "Transfer-Encoding"';
-        return false;
-      }
+      if (this.codingField >= 0)
+        return this.#fail('upstream sent duplicate header line: "Transfer-Encoding"');
       this.codingField = index;
     }
-    return true;
+    return 0;
   }
 
   #finish(length: number, requestMethod: string): number {

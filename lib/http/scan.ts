@@ -1,84 +1,165 @@
 /**
- * The contract of the line scanner, and a plain one in TypeScript.
+ * The contract of the scanner, and a plain one in TypeScript.
  *
- * A scanner finds the line structure of a message head (line ends, first colons, bytes
- * that no field may hold) and nothing of its meaning. The parsers run on the native
- * scanner; the one here is the reference that it is compared with, and needs no addon.
+ * A scanner finds the line structure of a message head and describes each field line in a
+ * record: positions, flags, the id of a known name. It knows nothing of their meaning. The
+ * parsers run on the native scanner; the one here is the reference that it is compared
+ * with, and needs no addon.
+ *
+ * A record is six Int32; all positions are relative to the beginning of the scanned bytes:
+ *
+ *     [0] line start = name start   [1] the first colon, or -1
+ *     [2] value start               [3] value end, blanks trimmed
+ *     [4] line end, behind the LF   [5] id | flags << 8, see fields.ts
  */
 
 import { COLON, CR, DEL, HTAB, isBlank, LF, SP } from './bytes.js';
+import * as fields from './fields.js';
+import { HOP_IDS, identifyHeader, LAST_SPECIAL, UNKNOWN } from './known-headers.js';
 
-/** Flag of a line: its LF is preceded by CR. */
-export const LINE_CRLF = 1;
-/** Flag of a line: it holds NUL, a control byte but HTAB, DEL, or a CR that is not followed by LF. */
-export const LINE_BAD = 2;
-/** Flag of a line: it holds a byte >= 0x80. */
-export const LINE_HIGH = 4;
-/** Flag of a line: it begins with SP or HTAB. */
-export const LINE_INDENTED = 8;
+/** Int32 entries per record. */
+export const STRIDE = 6;
+export const NAME_END = 1;
+export const VALUE_START = 2;
+export const VALUE_END = 3;
+export const LINE_END = 4;
+export const ID_FLAGS = 5;
 
-/** Int32 entries per line in the table: line end (index of the LF), first colon or -1, flags. */
-export const LINE_ENTRIES = 3;
-
-/**
- * Scans [offset + from, offset + length) and writes one entry per line that ends there
- * to the Int32 table at byte `tableOffset`; positions are relative to `offset`. Stops
- * behind the first empty line or after `capacity` entries. `from` is the beginning of a
- * line. Result: the number of entries. See `NativeBinding.scanLines`.
- */
-export type LineScanner = (
-  offset: number,
-  length: number,
-  from: number,
-  tableOffset: number,
-  capacity: number,
-) => number;
+/** Entries of a report: records written. */
+export const COUNT = 0;
+/** Behind the last complete line; `from` when there is none. */
+export const POSITION = 1;
+/** 1: the last line is the empty one, which has no record. */
+export const COMPLETE = 2;
+/** All `id | flags << 8` of the records together, without the ids. */
+export const ALL_FLAGS = 3;
+/** Behind the start line without its line end; -1 when it is not complete. */
+export const START_END = 4;
+/** BAD and CANONICAL (its line end is CR LF) of the start line, shifted as in records. */
+export const START_FLAGS = 5;
+/** Bytes of the longest field line with its line end. */
+export const LONGEST = 6;
+/** 1: there was no room for another record. */
+export const FULL = 7;
+/** Records with an id up to LAST_SPECIAL; the first {@link MAX_SPECIALS} of them are listed. */
+export const SPECIAL_COUNT = 8;
+/** Their indices. */
+export const SPECIALS = 9;
+export const MAX_SPECIALS = 24;
+/** Int32 entries of a report. */
+export const REPORT_ENTRIES = SPECIALS + MAX_SPECIALS;
 
 /** The memory that heads are parsed in: the arena, or any buffer in tests. */
 export interface HeadMemory {
   readonly u8: Uint8Array;
   /** The same memory. */
   readonly i32: Int32Array;
-  readonly scanLines: LineScanner;
-  /** Byte offset (a multiple of 4) of room for the scanner's entries. In use only while a `parse` runs. */
-  readonly tableOffset: number;
-  /** Lines that the table holds; at least 1. More lines only mean more calls. */
-  readonly tableLines: number;
+  /**
+   * Scans [offset + from, offset + length): a start line, then fields. Stops behind the first
+   * empty line, behind a start line that is empty, and where records run out. They and the
+   * report are overwritten by the next scan.
+   */
+  readonly scan: (offset: number, length: number, from: number) => void;
+  /** Copies two ranges behind each other to `to`, which overlaps neither. */
+  readonly join: (to: number, offset1: number, length1: number, offset2: number, length2: number) => void;
+  /** Byte offset (a multiple of 4) of the records. */
+  readonly records: number;
+  /** Byte offset (a multiple of 4) of the report. In front of it, as two Int32, stands the range that it was made of. */
+  readonly report: number;
 }
 
-/** A line scanner over the given views of one buffer, byte by byte. */
-export function scanLinesTs(u8: Uint8Array, i32: Int32Array): LineScanner {
-  return (offset, length, from, tableOffset, capacity) => {
-    let entry = tableOffset >> 2;
-    let count = 0;
-    let begin = from;
-    let colon = -1;
-    let flags = 0;
-    for (let at = from; at < length && count < capacity; at++) {
-      const byte = u8[offset + at];
-      if (byte === LF) {
-        const first = u8[offset + begin];
-        if (at > begin && u8[offset + at - 1] === CR) flags |= LINE_CRLF;
-        if (isBlank(first)) flags |= LINE_INDENTED;
-        i32[entry] = at;
-        i32[entry + 1] = colon;
-        i32[entry + 2] = flags;
-        entry += LINE_ENTRIES;
-        count++;
-        if (at === begin || (at === begin + 1 && first === CR)) break;
-        begin = at + 1;
-        colon = -1;
-        flags = 0;
-      } else if (byte === COLON) {
-        if (colon < 0) colon = at;
-      } else if (byte >= 0x80) {
-        flags |= LINE_HIGH;
-      } else if (byte === CR) {
-        if (at + 1 < length && u8[offset + at + 1] !== LF) flags |= LINE_BAD;
-      } else if ((byte < SP && byte !== HTAB) || byte === DEL) {
-        flags |= LINE_BAD;
+const NAME_FLAGS = new Int32Array(256).map((_, byte) => {
+  if (byte <= SP || byte === DEL) return fields.NAME_FORBIDDEN;
+  const char = String.fromCharCode(byte);
+  if (/[A-Za-z0-9-]/.test(char)) return 0;
+  if (char === '_') return fields.NAME_UNDERSCORE;
+  return fields.TOKEN[byte] === 1 ? fields.NAME_TOKEN : fields.NAME_OTHER;
+});
+
+/** A scanner over one buffer, byte by byte. `capacity`: records that fit at `records`. */
+export function scanFieldsTs(
+  buffer: ArrayBuffer,
+  records: number,
+  capacity: number,
+  report: number,
+): HeadMemory['scan'] {
+  const u8 = new Uint8Array(buffer);
+  const i32 = new Int32Array(buffer);
+  const view = new DataView(buffer);
+  const at = report >> 2;
+
+  /** Describes the field line at [start, end), whose line end is at [end, next). */
+  function describe(offset: number, start: number, colon: number, end: number, next: number, odd: boolean) {
+    let flags = odd ? fields.BAD : 0;
+    let id = UNKNOWN;
+    let valueStart = end;
+    let valueEnd = end;
+    if (isBlank(u8[offset + start])) flags |= fields.INDENTED;
+    if (colon <= start) {
+      flags |= fields.NAMELESS;
+    } else {
+      valueStart = colon + 1;
+      while (valueStart < end && isBlank(u8[offset + valueStart])) valueStart++;
+      while (valueEnd > valueStart && isBlank(u8[offset + valueEnd - 1])) valueEnd--;
+      const spaced = valueStart === colon + 2 && u8[offset + colon + 1] === SP;
+      if (next - end === 2 && valueEnd === end && spaced) flags |= fields.CANONICAL;
+      if (!odd) {
+        id = identifyHeader(view, offset + start, offset + colon);
+        if (id === UNKNOWN) {
+          for (let i = start; i < colon; i++) flags |= NAME_FLAGS[u8[offset + i]];
+        } else if (HOP_IDS.includes(id)) {
+          flags |= fields.DROP;
+        }
       }
     }
-    return count;
+    const index = i32[at + COUNT]++;
+    i32.set([start, colon, valueStart, valueEnd, next, id | (flags << 8)], (records >> 2) + index * STRIDE);
+    i32[at + ALL_FLAGS] |= flags << 8;
+    i32[at + LONGEST] = Math.max(i32[at + LONGEST], next - start);
+    if (id === UNKNOWN || id > LAST_SPECIAL) return;
+    const special = i32[at + SPECIAL_COUNT]++;
+    if (special < MAX_SPECIALS) i32[at + SPECIALS + special] = index;
+  }
+
+  return (offset, length, from) => {
+    i32.fill(0, at, at + SPECIALS);
+    i32[at - 2] = offset;
+    i32[at - 1] = length;
+    i32[at + POSITION] = from;
+    i32[at + START_END] = -1;
+    let begin = from;
+    let colon = -1;
+    let odd = -1;
+    for (let i = from; i < length; i++) {
+      const byte = u8[offset + i];
+      if (byte !== LF) {
+        if (byte === COLON && colon < 0) colon = i;
+        if (((byte < SP && byte !== HTAB) || byte === DEL) && odd < 0) odd = i;
+        continue;
+      }
+      const crlf = i > begin && u8[offset + i - 1] === CR;
+      const end = crlf ? i - 1 : i;
+      // The CR of the line end is the only odd byte that a line may have.
+      const bad = odd >= 0 && odd < end;
+      if (i32[at + START_END] < 0) {
+        i32[at + START_END] = end;
+        i32[at + START_FLAGS] = ((crlf ? fields.CANONICAL : 0) | (bad ? fields.BAD : 0)) << 8;
+        i32[at + POSITION] = i + 1;
+        if (end === begin) return;
+      } else if (end === begin) {
+        i32[at + COMPLETE] = 1;
+        i32[at + POSITION] = i + 1;
+        return;
+      } else if (i32[at + COUNT] === capacity) {
+        i32[at + FULL] = 1;
+        return;
+      } else {
+        describe(offset, begin, colon, end, i + 1, bad);
+        i32[at + POSITION] = i + 1;
+      }
+      begin = i + 1;
+      colon = -1;
+      odd = -1;
+    }
   };
 }

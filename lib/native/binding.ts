@@ -83,10 +83,14 @@ export interface ArenaLayout {
   scheduled: number;
   /** Number of timers that can exist. */
   timerCapacity: number;
-  /** Int32[]: results of `accept` (handles), `receiveFds` (descriptors), `scan` (see there). */
+  /** Int32[]: results of `accept` (handles), `receiveFds` (descriptors), `scanFields` (records). */
   table: number;
   /** Capacity of `table` in Int32 entries. */
   tableCapacity: number;
+  /** Records of scanFields, six entries each, that it may write to the table. */
+  recordCapacity: number;
+  /** Int32[128]: arguments and results of the hot calls; from the 14th on what scanFields reports. */
+  registers: number;
   /** The receive window, shared by every connection: valid until the callback returns. */
   window: number;
   /** Size of the window in bytes. */
@@ -162,14 +166,6 @@ export interface NativeBinding {
   connect(address: string, port: number, localAddress: string): number;
   /** 0 when connected, -errno when it failed, -EINPROGRESS while it is under way. */
   connectResult(handle: number): number;
-  /** recv into the arena. > 0 bytes, 0 end of stream, -EAGAIN drained. EINTR is absorbed. */
-  recv(handle: number, offset: number, length: number): number;
-  /** send from the arena without SIGPIPE. Result: bytes taken, possibly fewer; -EAGAIN for none. */
-  send(handle: number, offset: number, length: number): number;
-  /** One writev of two ranges; a range of length 0 is skipped. */
-  send2(handle: number, offset1: number, length1: number, offset2: number, length2: number): number;
-  /** writev of `count` [offset, length] Int32 pairs that lie in the arena at `pairs`. At most 64 pairs. */
-  sendv(handle: number, pairs: number, count: number): number;
   /** Sends FIN (shutdown(SHUT_WR)). */
   shutdown(handle: number): number;
   /** Closes; events of this turn for the slot are void, the slot is reused from the next turn on. */
@@ -207,20 +203,25 @@ export interface NativeBinding {
   /** Disarms and frees the id. */
   timerRemove(id: number): number;
 
-  // Scanning.
+  // The hot calls. Their arguments are Int32 in the registers of the arena (layout.registers),
+  // and so is the result, in the first one; lib/native/hot.ts gives them the usual form.
 
+  /** recv of [handle, offset, length] into the arena. > 0 bytes, 0 end of stream, -EAGAIN drained. EINTR is absorbed. */
+  readonly receive: (this: void) => void;
+  /** As receive, and what came is scanned as by scanFields from 0. */
+  readonly receiveFields: (this: void) => void;
+  /** send of [handle, offset, length] without SIGPIPE. Result: bytes taken, possibly fewer; -EAGAIN for none. */
+  readonly send: (this: void) => void;
+  /** sendmsg of [handle, pairs, count]: `count` (at most 64) Int32 pairs [offset, length] at byte offset `pairs`. As send. */
+  readonly gather: (this: void) => void;
+  /** Copies, with [to, offset1, length1, offset2, length2], two ranges behind each other to `to`, which overlaps neither. */
+  readonly join: (this: void) => void;
+  /** Scans [offset, length, from]; see lib/http/scan.ts. Records go to the table, the report to the registers. */
+  readonly scanFields: (this: void) => void;
   /**
-   * Finds the line structure of a message head in the arena, one pass, vectorised.
-   * Scans [offset + from, offset + length) and appends to the Int32 table at `tableOffset`
-   * (byte offset in the arena, room for `capacity` entries of 3 Int32):
-   * one entry per line that ended: [lineEnd, colon, flags], positions relative to `offset`:
-   * lineEnd = index of the LF; colon = index of the first ':' in the line or -1;
-   * flags: 1 the LF is preceded by CR; 2 the line holds a byte that no field value may
-   * hold (NUL, CTL but HTAB, DEL, or a CR that is not followed by LF);
-   * 4 the line holds a byte >= 0x80; 8 the line begins with SP or HTAB.
-   * Stops behind the first empty line or when the table is full.
-   * Result: the number of complete lines found; the last is empty iff the head is complete.
-   * `from` must be the beginning of a line (0, or behind the last complete line).
+   * The names that scanFields looks up: lower-cased, each followed by LF; their ids are 1, 2, ...
+   * Records of the ids up to `special` are listed apart, those in the bit mask `marked` are flagged.
+   * Result: 0, or -EINVAL for a name that is empty or longer than 40 bytes, or more than 255 of them.
    */
-  scanLines(offset: number, length: number, from: number, tableOffset: number, capacity: number): number;
+  setNames(names: string, special: number, marked: number): number;
 }

@@ -33,7 +33,7 @@ export interface Host {
   readonly events: Int32Array;
   /** The ids of the timers that are due in this turn; `dueCount` of them are valid. */
   readonly due: Int32Array;
-  /** Results of accept, receiveFds and scanLines; valid until the next such call. */
+  /** Results of accept, receiveFds and scanFields; valid until the next such call. */
   readonly table: Int32Array;
   /** Wanted deadlines by timer id, in ms of {@link Host.nowMs}; Infinity is disarmed. */
   readonly deadlines: Float64Array;

@@ -72,6 +72,7 @@ export class Downstream implements ConnectionHandler {
     this.serial = serial;
     this.acceptedMs = context.nowMs;
     this.#location = servers.index.defaultServer.fallback;
+    connection.expectsHead = true;
     connection.setDeadline(context.nowMs + servers.index.defaultServer.clientHeaderTimeoutMs);
   }
 
@@ -165,6 +166,7 @@ export class Downstream implements ConnectionHandler {
   handOver(handler: ConnectionHandler): void {
     this.#state = GONE;
     this.exchange = null;
+    this.connection.expectsHead = false;
     this.connection.setHandler(handler);
   }
 
@@ -261,6 +263,7 @@ export class Downstream implements ConnectionHandler {
 
   #nextHead(): void {
     this.#state = HEAD;
+    this.connection.expectsHead = true;
     this.exchange = null;
     this.#pipelined = this.inputLength > 0;
     this.#idleSinceMs = this.context.nowMs;
@@ -318,6 +321,7 @@ export class Downstream implements ConnectionHandler {
       this.#state = EXCHANGE;
       this.requests++;
       this.connection.clearDeadline();
+      if (exchange.head.hasBody) this.connection.expectsHead = false;
       exchange.headComplete(result);
       return true;
     }

@@ -13,8 +13,8 @@ import type { ClientInfo, Exchange, LogLevel, PhaseResult, UpstreamAttempt } fro
 import { DONE } from '../module-api/index.js';
 import { ClientView, RequestView, ResponseView } from './exchange-views.js';
 import type { Downstream } from './downstream.js';
+import { KeptHead } from './kept-head.js';
 import type { EngineContext } from './context.js';
-import { blockSizeFor } from './memory.js';
 import { findServer, runPhases, startAgain } from './phases.js';
 import type { ProxyRun } from './proxy-run.js';
 import { RequestBody } from './request-body.js';
@@ -66,13 +66,13 @@ export class ExchangeImpl implements Exchange {
   #args: string | undefined;
   #uriReplaced = false;
   #redirects = 0;
-  #block = -1;
-  #blockSize = 0;
+  readonly #kept: KeptHead;
   #finished = false;
   #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(context: EngineContext) {
     this.context = context;
+    this.#kept = new KeptHead(context.blocks);
     this.body = new RequestBody(this);
     this.writer = new ResponseWriter(this);
     this.request = new RequestView(this);
@@ -265,16 +265,7 @@ export class ExchangeImpl implements Exchange {
    * the arena is exhausted.
    */
   retainHead(): boolean {
-    if (this.#block >= 0) return true;
-    const { head, context, headLength } = this;
-    const size = blockSizeFor(headLength);
-    const block = context.blocks.acquire(size);
-    if (block < 0) return false;
-    context.u8.copyWithin(block, head.base, head.base + headLength);
-    head.base = block;
-    this.#block = block;
-    this.#blockSize = size;
-    return true;
+    return this.#kept.used || this.#kept.keep(this.head, this.headLength);
   }
 
   // Module API
@@ -417,12 +408,10 @@ export class ExchangeImpl implements Exchange {
 
   #release(): void {
     this.#wake();
-    if (this.#block >= 0) {
-      this.context.blocks.release(this.#block, this.#blockSize);
-      this.#block = -1;
-    }
+    this.#kept.release();
     this.proxy?.close();
     this.body.close();
-    if (!this.awaited) this.context.releaseExchange(this);
+    if (this.awaited) this.head.forgetFields();
+    else this.context.releaseExchange(this);
   }
 }

@@ -318,6 +318,7 @@ export class ProxyRun implements BodySink {
     }
     up.run = this;
     up.requests++;
+    up.connection.expectsHead = true;
     this.#up = up;
     this.#send(up);
   }
@@ -463,6 +464,7 @@ export class ProxyRun implements BodySink {
     if (nextUpstream.statuses.size > 0 && nextUpstream.statuses.has(status) && this.#tryNext(status))
       return true;
     this.#state = BODY;
+    if (this.#up !== null) this.#up.connection.expectsHead = false;
     this.#resumeClient();
     return false;
   }

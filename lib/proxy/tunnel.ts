@@ -176,6 +176,7 @@ export function openTunnel(
   const below = client.writeSegments(writer.pairsOffset, writer.count, writer.total);
 
   downstream.handOver(clientEnd);
+  backend.expectsHead = false;
   backend.setHandler(backendEnd);
   client.clearDeadline();
   if (!below) backend.pause();

@@ -8,6 +8,7 @@ import { ChunkedDecoder } from '../http/chunked.js';
 import { ResponseHead } from '../http/response-head.js';
 import { ByteStash } from './byte-stash.js';
 import type { ExchangeImpl } from './exchange.js';
+import { KeptHead } from './kept-head.js';
 import type { ProxyPlan } from './proxy-plan.js';
 
 /** A response head larger than this is "too big". */
@@ -31,8 +32,10 @@ export class UpstreamResponse {
   readonly #exchange: ExchangeImpl;
   readonly #owner: ResponseOwner;
   readonly #chunks = new ChunkedDecoder();
-  /** A part of a head between callbacks; or the whole head, kept for late variables. */
+  /** A part of a head between callbacks. */
   readonly #stash: ByteStash;
+  /** The whole head, kept for late variables. */
+  readonly #kept: KeptHead;
   #stashAt = 0;
   #stashLength = 0;
   #plan!: ProxyPlan;
@@ -45,21 +48,27 @@ export class UpstreamResponse {
     this.#exchange = exchange;
     this.#owner = owner;
     this.#stash = new ByteStash(exchange.context.blocks, exchange.context.u8);
+    this.#kept = new KeptHead(exchange.context.blocks);
   }
 
   /** A new attempt. */
   begin(plan: ProxyPlan): void {
     this.#plan = plan;
-    this.#stash.release();
+    this.#forget();
     this.begun = false;
     this.head.begin();
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#stash.release();
+    this.#forget();
     this.begun = false;
     this.head.begin();
+  }
+
+  #forget(): void {
+    this.#stash.release();
+    this.#kept.release();
   }
 
   /** A field of the final head; `name` in lower case. */
@@ -135,7 +144,7 @@ export class UpstreamResponse {
     if (this.#remaining === CHUNKED) this.#chunks.reset();
     // Log handlers may ask for fields when the window holds other bytes.
     const retained = exchange.location.logHandlers.length > 0;
-    if (retained && !this.#keep(head.base, head.length)) {
+    if (retained && !this.#kept.keep(head, head.length)) {
       this.#owner.onBadBody('the arena is exhausted');
       return;
     }
@@ -155,17 +164,17 @@ export class UpstreamResponse {
       if (length > 0) this.#relay(offset, length);
       else this.#owner.onRelayed(below);
     }
-    if (!retained) this.#stash.release();
+    this.#stash.release();
+    if (!retained) head.forgetFields();
   }
 
   #switch(offset: number, length: number): void {
     const { head } = this;
-    const retained = this.#exchange.location.logHandlers.length > 0 && this.#keep(head.base, head.length);
+    const retained = this.#exchange.location.logHandlers.length > 0 && this.#kept.keep(head, head.length);
     this.begun = true;
     this.#owner.onSwitch(offset, length);
-    if (retained) return;
     this.#stash.release();
-    head.begin();
+    if (!retained) head.begin();
   }
 
   #relay(offset: number, length: number): void {

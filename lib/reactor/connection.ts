@@ -111,6 +111,11 @@ const arenaBytes = Buffer.from(u8.buffer, u8.byteOffset, u8.byteLength);
 export class Connection implements Owner, TimerOwner, Closing {
   /** The reactor that owns it. */
   readonly scope: Scope;
+  /**
+   * What is read is taken for the beginning of a message head: the scanner of lib/http
+   * looks at it on the way, which spares the parser a call.
+   */
+  expectsHead = false;
   #handle: number;
   #handler: ConnectionHandler;
   #transport: Transport;
@@ -401,7 +406,7 @@ export class Connection implements Owner, TimerOwner, Closing {
     this.#state &= ~(UNREAD | UNREAD_END);
     let budget = WINDOW_SIZE;
     for (;;) {
-      const count = this.#transport.read(this.#handle, WINDOW, budget);
+      const count = this.#transport.read(this.#handle, WINDOW, budget, this.expectsHead);
       if (count <= 0) {
         this.#readStopped(count);
         return;

@@ -12,6 +12,7 @@ constexpr size_t kGuard = 65536;  // at least one page wherever we run
 constexpr size_t kEventCapacity = 1024;
 constexpr size_t kDueCapacity = 1024;
 constexpr size_t kTableCapacity = 65536;
+constexpr size_t kRecordCapacity = 10000;  // of six entries, from the beginning of the table
 constexpr size_t kWindowSize = size_t{256} << 10;
 constexpr size_t kScratchSize = size_t{256} << 10;
 constexpr size_t kTimerCapacity = size_t{1} << 20;
@@ -21,6 +22,7 @@ constexpr ArenaLayout LayOut(size_t size) {
   layout.size = size;
   layout.now = 0;
   layout.wall_clock = sizeof(double);
+  layout.registers = 64;
   size_t at = kPage;
   auto take = [&at](size_t bytes) {
     const size_t begin = at;
@@ -32,6 +34,7 @@ constexpr ArenaLayout LayOut(size_t size) {
   layout.due_capacity = kDueCapacity;
   layout.due = take(kDueCapacity * sizeof(int32_t));
   layout.table_capacity = kTableCapacity;
+  layout.record_capacity = kRecordCapacity;
   layout.table = take(kTableCapacity * sizeof(int32_t));
   layout.window_size = kWindowSize;
   layout.window = take(kWindowSize);

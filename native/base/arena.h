@@ -1,9 +1,9 @@
 // The one piece of memory that both languages see. Reserved once, committed as it is
 // touched, never moved. Everything in it is addressed by its byte offset.
 //
-//   0        clocks (now, wallClock)
+//   0        clocks (now, wallClock), registers of the hot calls
 //   4 KB     events, due                  written by a turn of the loop
-//            table                        results of accept, receiveFds, scanLines
+//            table                        results of accept, receiveFds, scanFields
 //            window, scratch              shared receive and compose regions
 //            deadlines, scheduled         of the timers, 1M of each, lazily committed
 //   ...      blocks                       4 KB to 1 MB, see block_allocator.h
@@ -21,12 +21,13 @@ namespace millrace {
 // Byte offsets and capacities of the fixed regions; lib/native/binding.ts says what
 // lies in them.
 struct ArenaLayout {
+  static constexpr size_t kRegisters = 128;  // Int32 entries
   size_t size;
-  size_t now, wall_clock;
+  size_t now, wall_clock, registers;
   size_t events, event_capacity;
   size_t due, due_capacity;
   size_t deadlines, scheduled, timer_capacity;
-  size_t table, table_capacity;
+  size_t table, table_capacity, record_capacity;
   size_t window, window_size;
   size_t scratch, scratch_size;
   size_t blocks;

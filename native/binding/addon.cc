@@ -38,6 +38,7 @@ NAPI_MODULE_INIT() {
   Host* host = Host::Create(env);
   const bool ok = host != nullptr && ExportConstants(env, exports) &&
                   ExportCalls(env, exports, host, kHostCalls) &&
+                  ExportCalls(env, exports, host, kHotCalls) &&
                   ExportCalls(env, exports, host, kStreamCalls) &&
                   ExportCalls(env, exports, host, kSocketCalls) &&
                   ExportCalls(env, exports, host, kMessageCalls);

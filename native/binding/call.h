@@ -67,6 +67,7 @@ struct Export {
 
 // The lists end with an entry without a name.
 extern const Export kHostCalls[];
+extern const Export kHotCalls[];
 extern const Export kStreamCalls[];
 extern const Export kSocketCalls[];
 extern const Export kMessageCalls[];

@@ -95,6 +95,8 @@ napi_value Host::ExportArena() {
       {"timerCapacity", layout.timer_capacity},
       {"table", layout.table},
       {"tableCapacity", layout.table_capacity},
+      {"recordCapacity", layout.record_capacity},
+      {"registers", layout.registers},
       {"window", layout.window},
       {"windowSize", layout.window_size},
       {"scratch", layout.scratch},

@@ -35,6 +35,7 @@
 #include "base/arena.h"
 #include "loop/loop.h"
 #include "net/address.h"
+#include "scan/name_table.h"
 
 namespace millrace {
 
@@ -57,6 +58,8 @@ class Host {
   Arena& arena() { return *arena_; }
   uint64_t turns() const { return turns_; }
   Address& last_sender() { return last_sender_; }
+  // What scanFields looks up; empty until setNames.
+  NameTable& names() { return names_; }
 
   // Whether [offset, offset + length) lies in an open arena.
   bool Contains(int32_t offset, int32_t length) const {
@@ -99,6 +102,7 @@ class Host {
   napi_async_context context_ = nullptr;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   Address last_sender_{};
+  NameTable names_;
   uint64_t turns_ = 0;
   bool opened_ = false;
   bool wanted_ = false;   // enter JavaScript even without events

@@ -15,10 +15,8 @@ namespace millrace {
 
 struct BlockMasks {
   uint64_t lf;
-  uint64_t cr;
   uint64_t colon;
-  uint64_t control;  // below 0x20 but HTAB, LF and CR; and DEL
-  uint64_t high;     // 0x80 and above
+  uint64_t odd;  // below 0x20 but HTAB and LF, so CR too; and DEL
 };
 
 inline constexpr int kBlock = 64;
@@ -27,25 +25,19 @@ inline constexpr int kBlock = 64;
 
 inline BlockMasks Classify(const uint8_t* data) {
   BlockMasks masks{};
-  const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), colon = _mm_set1_epi8(':');
-  const __m128i tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f), space = _mm_set1_epi8(0x20);
+  const __m128i lf = _mm_set1_epi8('\n'), colon = _mm_set1_epi8(':'), tab = _mm_set1_epi8('\t');
+  const __m128i del = _mm_set1_epi8(0x7f), last_control = _mm_set1_epi8(0x1f);
   for (int part = 0; part < 4; ++part) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + part * 16));
     auto bits = [part](__m128i hit) {
       return static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(hit))) << (part * 16);
     };
-    const uint64_t lf_bits = bits(_mm_cmpeq_epi8(bytes, lf));
-    const uint64_t cr_bits = bits(_mm_cmpeq_epi8(bytes, cr));
-    const uint64_t high_bits = bits(bytes);
-    // Signed: bytes >= 0x80 count as below the space and are taken out again.
-    const __m128i odd =
-        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), _mm_cmplt_epi8(bytes, space)),
-                     _mm_cmpeq_epi8(bytes, del));
-    masks.lf |= lf_bits;
-    masks.cr |= cr_bits;
+    const __m128i is_lf = _mm_cmpeq_epi8(bytes, lf);
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+    const __m128i harmless = _mm_or_si128(is_lf, _mm_cmpeq_epi8(bytes, tab));
+    masks.lf |= bits(is_lf);
     masks.colon |= bits(_mm_cmpeq_epi8(bytes, colon));
-    masks.high |= high_bits;
-    masks.control |= bits(odd) & ~(lf_bits | cr_bits | high_bits);
+    masks.odd |= bits(_mm_or_si128(_mm_andnot_si128(harmless, low), _mm_cmpeq_epi8(bytes, del)));
   }
   return masks;
 }
@@ -73,11 +65,9 @@ inline BlockMasks Classify(const uint8_t* data) {
   };
   BlockMasks masks;
   masks.lf = equal('\n');
-  masks.cr = equal('\r');
   masks.colon = equal(':');
-  masks.high = bits([](uint8x16_t part) { return vcgeq_u8(part, vdupq_n_u8(0x80)); });
   const uint64_t low = bits([](uint8x16_t part) { return vcltq_u8(part, vdupq_n_u8(0x20)); });
-  masks.control = (low & ~(masks.lf | masks.cr | equal('\t'))) | equal(0x7f);
+  masks.odd = (low & ~(masks.lf | equal('\t'))) | equal(0x7f);
   return masks;
 }
 
@@ -90,14 +80,10 @@ inline BlockMasks Classify(const uint8_t* data) {
     const uint8_t byte = data[i];
     if (byte == '\n') {
       masks.lf |= bit;
-    } else if (byte == '\r') {
-      masks.cr |= bit;
     } else if (byte == ':') {
       masks.colon |= bit;
-    } else if (byte >= 0x80) {
-      masks.high |= bit;
     } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
-      masks.control |= bit;
+      masks.odd |= bit;
     }
   }
   return masks;

@@ -1,5 +1,5 @@
-// ScanLines: cases by hand, and a comparison with the plain form.
-#include "scan/scan_lines.h"
+// ScanFields: cases by hand, and a comparison with the plain form.
+#include "scan/scan_fields.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -7,101 +7,173 @@
 #include <vector>
 
 #include "harness.h"
+#include "scan/name_table.h"
 
 using namespace millrace;
 
 namespace {
 
-std::vector<Line> Scan(const std::string& text, int capacity = 100, int from = 0) {
+constexpr int kHost = 1, kConnection = 2, kCookie = 4;
+
+const NameTable& Names() {
+  static NameTable names;
+  static const bool ready = [] {
+    const std::string text = "host\nconnection\nte\ncookie\naccess-control-allow-headers\n";
+    return names.Set(text.data(), text.size(), 2, 1u << kConnection);
+  }();
+  REQUIRE(ready);
+  return names;
+}
+
+struct Result {
+  ScanReport report{};
+  std::vector<FieldRecord> records;
+  int32_t flags(size_t index) const { return records[index].id_flags & ~0xff; }
+  int32_t id(size_t index) const { return records[index].id_flags & 0xff; }
+};
+
+Result Scan(const std::string& text, int32_t capacity = 100, int32_t from = 0) {
   // Exactly as long as the text, so that the sanitizer sees a read behind the end.
   std::vector<uint8_t> bytes(text.begin(), text.end());
-  std::vector<Line> lines(static_cast<size_t>(capacity));
-  lines.resize(static_cast<size_t>(
-      ScanLines(bytes.data(), static_cast<int32_t>(bytes.size()), from, lines.data(), capacity)));
-  return lines;
+  Result result;
+  result.records.resize(static_cast<size_t>(capacity));
+  ScanFields(bytes.data(), static_cast<int32_t>(bytes.size()), from, bytes.size(), Names(),
+             result.records.data(), capacity, &result.report);
+  result.records.resize(static_cast<size_t>(result.report.count));
+  return result;
 }
 
-bool Same(const Line* a, const Line* b, int count) {
-  return std::memcmp(a, b, sizeof(Line) * static_cast<size_t>(count)) == 0;
+// The flags of one field line.
+int32_t FlagsOf(const std::string& line) {
+  const Result result = Scan("S\r\n" + line);
+  REQUIRE(result.report.count == 1);
+  return result.flags(0);
 }
 
-void Compare(const uint8_t* data, int32_t length, int32_t from, int capacity) {
-  Line fast[64], plain[64];
-  const int fast_count = ScanLines(data, length, from, fast, capacity);
-  const int plain_count = ScanLinesScalar(data, length, from, plain, capacity);
-  EXPECT_EQ(fast_count, plain_count);
-  if (fast_count == plain_count) EXPECT(Same(fast, plain, plain_count));
+void Compare(const uint8_t* data, int32_t length, int32_t from, size_t readable, int32_t capacity) {
+  static FieldRecord fast[64], plain[64];
+  ScanReport fast_report{}, plain_report{};
+  ScanFields(data, length, from, readable, Names(), fast, capacity, &fast_report);
+  ScanFieldsScalar(data, length, from, Names(), plain, capacity, &plain_report);
+  EXPECT(std::memcmp(&fast_report, &plain_report, sizeof fast_report) == 0);
+  if (fast_report.count != plain_report.count) return;
+  EXPECT(std::memcmp(fast, plain, sizeof(FieldRecord) * static_cast<size_t>(plain_report.count)) ==
+         0);
 }
 
 }  // namespace
 
 TEST(a_request_head) {
-  const auto lines = Scan("GET / HTTP/1.1\r\nHost: a:80\r\n\r\nbody: x\r\n");
-  REQUIRE(lines.size() == 3);
-  EXPECT_EQ(lines[0].end, 15);
-  EXPECT_EQ(lines[0].colon, -1);
-  EXPECT_EQ(lines[0].flags, kLineCrLf);
-  EXPECT_EQ(lines[1].colon, 20);
-  EXPECT_EQ(lines[2].end, 29);
-  EXPECT_EQ(lines[2].flags, kLineCrLf);
+  const Result result = Scan("GET / HTTP/1.1\r\nHost: a:80\r\nX:\t y \r\n\r\nbody: x\r\n");
+  EXPECT_EQ(result.report.start_end, 14);
+  EXPECT_EQ(result.report.start_flags, kFieldCanonical);
+  EXPECT_EQ(result.report.position, 38);
+  EXPECT_EQ(result.report.complete, 1);
+  EXPECT_EQ(result.report.longest, 12);
+  EXPECT_EQ(result.report.special_count, 1);
+  EXPECT_EQ(result.report.special[0], 0);
+  REQUIRE(result.records.size() == 2);
+  const FieldRecord& host = result.records[0];
+  EXPECT_EQ(host.start, 16);
+  EXPECT_EQ(host.name_end, 20);
+  EXPECT_EQ(host.value_start, 22);
+  EXPECT_EQ(host.value_end, 26);
+  EXPECT_EQ(host.line_end, 28);
+  EXPECT_EQ(host.id_flags, kHost | kFieldCanonical);
+  const FieldRecord& x = result.records[1];
+  EXPECT_EQ(x.value_start, 32);
+  EXPECT_EQ(x.value_end, 33);
+  EXPECT_EQ(x.id_flags, 0);
 }
 
-TEST(an_incomplete_line_has_no_entry) {
-  EXPECT(Scan("").empty());
-  EXPECT(Scan("GET / HT").empty());
-  EXPECT(Scan("GET / HTTP/1.1\r").empty());
-  EXPECT_EQ(Scan("a\nb").size(), 1);
+TEST(what_is_not_complete_has_no_record) {
+  EXPECT_EQ(Scan("").report.start_end, -1);
+  EXPECT_EQ(Scan("GET / HT").report.start_end, -1);
+  EXPECT_EQ(Scan("GET / HTTP/1.1\r").report.position, 0);
+  const Result result = Scan("a\r\nb: c\r\nd: e\r");
+  EXPECT_EQ(result.report.count, 1);
+  EXPECT_EQ(result.report.position, 9);
+  EXPECT_EQ(result.report.complete, 0);
 }
 
 TEST(flags_of_a_line) {
-  EXPECT_EQ(Scan("a\n")[0].flags, 0);
-  EXPECT_EQ(Scan("\n")[0].flags, 0);
-  EXPECT_EQ(Scan(" a\r\n")[0].flags, kLineCrLf | kLineIndented);
-  EXPECT_EQ(Scan("\ta\n")[0].flags, kLineIndented);
-  EXPECT_EQ(Scan("a\tb\r\n")[0].flags, kLineCrLf);
-  EXPECT_EQ(Scan("a\x80\r\n")[0].flags, kLineCrLf | kLineHigh);
-  EXPECT_EQ(Scan("a\xff\n")[0].flags, kLineHigh);
-  EXPECT_EQ(Scan("a\x7f\n")[0].flags, kLineBad);
-  EXPECT_EQ(Scan(std::string("a\0b\n", 4))[0].flags, kLineBad);
-  EXPECT_EQ(Scan("a\x1f\r\n")[0].flags, kLineCrLf | kLineBad);
-  EXPECT_EQ(Scan("a\rb\r\n")[0].flags, kLineCrLf | kLineBad);
-  EXPECT_EQ(Scan("\r\r\n")[0].flags, kLineCrLf | kLineBad);
-  EXPECT_EQ(Scan("a: b:c\n")[0].colon, 1);
+  EXPECT_EQ(FlagsOf("a: b\r\n"), kFieldCanonical);
+  EXPECT_EQ(FlagsOf("a: \r\n"), kFieldCanonical);
+  EXPECT_EQ(FlagsOf("a: b\n"), 0);
+  EXPECT_EQ(FlagsOf("a:b\r\n"), 0);
+  EXPECT_EQ(FlagsOf("a:\r\n"), 0);
+  EXPECT_EQ(FlagsOf("a:  b\r\n"), 0);
+  EXPECT_EQ(FlagsOf("a: b \r\n"), 0);
+  EXPECT_EQ(FlagsOf("a:\tb\r\n"), 0);
+  EXPECT_EQ(FlagsOf("a: b\tc\xff\r\n"), kFieldCanonical);
+  EXPECT_EQ(FlagsOf(" a: b\r\n"), kFieldCanonical | kFieldIndented | kFieldForbidden);
+  EXPECT_EQ(FlagsOf("\ta: b\r\n"), kFieldCanonical | kFieldIndented | kFieldForbidden);
+  EXPECT_EQ(FlagsOf("a\r\n"), kFieldNameless);
+  EXPECT_EQ(FlagsOf(": b\r\n"), kFieldNameless);
+  EXPECT_EQ(FlagsOf("a : b\r\n"), kFieldCanonical | kFieldForbidden);
+  EXPECT_EQ(FlagsOf("a_: b\r\n"), kFieldCanonical | kFieldUnderscore);
+  EXPECT_EQ(FlagsOf("a.b: b\r\n"), kFieldCanonical | kFieldToken);
+  EXPECT_EQ(FlagsOf("a\x80(: b\r\n"), kFieldCanonical | kFieldOdd);
+  EXPECT_EQ(FlagsOf("a: \x7f\r\n"), kFieldCanonical | kFieldBad);
+  EXPECT_EQ(FlagsOf(std::string("a: \0\r\n", 6)), kFieldCanonical | kFieldBad);
+  EXPECT_EQ(FlagsOf("a: b\rc\r\n"), kFieldCanonical | kFieldBad);
+  EXPECT_EQ(FlagsOf("a: b\r\r\n"), kFieldCanonical | kFieldBad);
 }
 
-TEST(flags_belong_to_their_own_line) {
-  const auto lines = Scan("a\x01\nb\n\xc3: x\r\nd: e\r\n");
-  REQUIRE(lines.size() == 4);
-  EXPECT_EQ(lines[0].flags, kLineBad);
-  EXPECT_EQ(lines[1].flags, 0);
-  EXPECT_EQ(lines[2].flags, kLineHigh | kLineCrLf);
-  EXPECT_EQ(lines[3].flags, kLineCrLf);
-  EXPECT_EQ(lines[1].colon, -1);
+TEST(names_of_the_table) {
+  const Result result = Scan(
+      "S\r\nHOST: a\r\nhost\x01: a\r\nTe: b\r\nCooKie: c\r\nAccess-Control-Allow-Headers: d\r\n"
+      "Access-Control-Allow-Header5: d\r\nConnection: e\r\nHos\x14: f\r\n\r\n");
+  REQUIRE(result.records.size() == 8);
+  const int ids[] = {kHost, 0, 3, kCookie, 5, 0, kConnection, 0};
+  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(result.id(i), ids[i]);
+  EXPECT_EQ(result.report.special_count, 2);
+  EXPECT_EQ(result.report.special[0], 0);
+  EXPECT_EQ(result.report.special[1], 6);
+  EXPECT((result.flags(6) & kFieldMarked) != 0);
+  EXPECT((result.flags(0) & kFieldMarked) == 0);
 }
 
-TEST(stops_behind_the_first_empty_line_or_at_the_capacity) {
-  EXPECT_EQ(Scan("\r\nGET\r\n").size(), 1);
-  EXPECT_EQ(Scan("\nGET\r\n").size(), 1);
-  EXPECT_EQ(Scan("a\nb\nc\n", 2).size(), 2);
-  EXPECT_EQ(Scan("a\nb\n", 0).size(), 0);
+TEST(more_special_records_than_are_listed) {
+  std::string head = "S\r\n";
+  for (int i = 0; i < 40; ++i) head += "Host: a\r\n";
+  const Result result = Scan(head);
+  EXPECT_EQ(result.report.special_count, 40);
+  EXPECT_EQ(result.report.special[ScanReport::kMaxSpecials - 1], ScanReport::kMaxSpecials - 1);
 }
 
-TEST(going_on_from_the_last_complete_line) {
-  const std::string head = "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
-  const auto whole = Scan(head);
-  const auto rest = Scan(head, 100, whole[0].end + 1);
-  REQUIRE(rest.size() == whole.size() - 1);
-  EXPECT(Same(rest.data(), whole.data() + 1, static_cast<int>(rest.size())));
+TEST(stops_behind_the_first_empty_line_or_without_room) {
+  EXPECT_EQ(Scan("\r\nA: b\r\n").report.count, 0);
+  EXPECT_EQ(Scan("\r\nA: b\r\n").report.start_end, 0);
+  EXPECT_EQ(Scan("\r\nA: b\r\n").report.complete, 0);
+  EXPECT_EQ(Scan("S\n\nA: b\r\n").report.complete, 1);
+  const Result full = Scan("S\na: b\nc: d\ne: f\n\n", 2);
+  EXPECT_EQ(full.report.count, 2);
+  EXPECT_EQ(full.report.full, 1);
+  EXPECT_EQ(full.report.position, 12);
+  EXPECT_EQ(Scan("S\na: b\nc: d\n\n", 2).report.complete, 1);
 }
 
-TEST(a_cr_at_every_place_of_a_block) {
+TEST(positions_count_from_the_data_and_not_from_the_first_line) {
+  const Result result = Scan("\r\nGET\r\na: b\r\n\r\n", 100, 2);
+  EXPECT_EQ(result.report.start_end, 5);
+  EXPECT_EQ(result.report.position, 15);
+  REQUIRE(result.records.size() == 1);
+  EXPECT_EQ(result.records[0].start, 7);
+}
+
+TEST(a_line_end_at_every_place_of_a_block) {
   for (size_t size = 0; size < 200; ++size) {
     const std::string before(size, 'a');
-    EXPECT_EQ(Scan(before + "\r\n")[0].flags, kLineCrLf);
-    EXPECT_EQ(Scan(before + "\rb\r\n")[0].flags, kLineCrLf | kLineBad);
-    EXPECT(Scan(before + "\r").empty());
-    // Nothing of the first line reaches the second.
-    EXPECT_EQ(Scan("x" + before + "\r\nb\n")[1].flags, 0);
+    EXPECT_EQ(FlagsOf("x" + before + ": b\r\n"), kFieldCanonical);
+    EXPECT_EQ(FlagsOf("x" + before + ": b\rb\r\n"), kFieldCanonical | kFieldBad);
+    // Nothing of one line reaches the next.
+    const Result result = Scan("x\x01" + before + "\r\nb: c\r\nd\x02: e\r\nf: g\r\n");
+    EXPECT_EQ(result.report.start_flags, kFieldCanonical | kFieldBad);
+    REQUIRE(result.records.size() == 3);
+    EXPECT_EQ(result.flags(0), kFieldCanonical);
+    EXPECT_EQ(result.flags(1), kFieldCanonical | kFieldBad);
+    EXPECT_EQ(result.flags(2), kFieldCanonical);
   }
 }
 
@@ -110,17 +182,19 @@ TEST(every_byte_at_every_place_agrees_with_the_plain_form) {
   for (int32_t place = 0; place < 140; ++place) {
     for (int byte = 0; byte < 256; ++byte) {
       data.assign(142, 'a');
+      data[4] = '\n';
       data[static_cast<size_t>(place)] = static_cast<uint8_t>(byte);
       data[140] = '\r';
       data[141] = '\n';
-      Compare(data.data(), 142, 0, 64);
+      Compare(data.data(), 142, 0, 142, 64);
     }
   }
 }
 
 TEST(random_bytes_agree_at_all_offsets_lengths_and_alignments) {
   millrace::test::Random random(3);
-  const char alphabet[] = "aaaaaaaaaaaaaaaaaaaa::\r\n\n\r\t \x01\x7f\x80\xff";
+  const char alphabet[] = "aaaaaaaaaaaaaaaaaaaa:::_*\r\n\n\r\t  \x01\x7f\x80\xff";
+  const char* const words[] = {"\r\n", "\r\n", ": ", "Host", "te", "COOKIE", "connection"};
   for (int round = 0; round < 60000; ++round) {
     const auto length = static_cast<int32_t>(random() % 300);
     const size_t lead = random() % 64;
@@ -136,10 +210,33 @@ TEST(random_bytes_agree_at_all_offsets_lengths_and_alignments) {
       // Long lines too.
       if (round % 3 == 1 && data[i] == '\n' && random() % 8 != 0) data[i] = 'b';
     }
+    for (int32_t at = static_cast<int32_t>(random() % 20); at < length;
+         at += static_cast<int32_t>(random() % 20)) {
+      for (const char* c = words[random() % 7]; *c != '\0' && at < length; ++c) {
+        data[at++] = static_cast<uint8_t>(*c);
+      }
+    }
     int32_t from = 0;
     if (length > 0 && round % 2 == 0)
       from = static_cast<int32_t>(random() % static_cast<unsigned>(length + 1));
-    Compare(data, length, from, static_cast<int>(1 + random() % 64));
+    // With bytes behind the end that may be read, and without.
+    const auto shorter = static_cast<int32_t>(random() % static_cast<unsigned>(length + 1));
+    const auto capacity = static_cast<int32_t>(1 + random() % 64);
+    Compare(data, length, from, static_cast<size_t>(length), capacity);
+    if (shorter >= from) Compare(data, shorter, from, static_cast<size_t>(length), capacity);
     std::free(exact);
   }
+}
+
+TEST(a_table_takes_names_of_a_size_and_keeps_what_it_has_otherwise) {
+  NameTable table;
+  EXPECT(table.Set("a\nbc\n", 5, 9, 0));
+  EXPECT_EQ(table.special(), 2);
+  const std::string bad[] = {"a", "\n", std::string(41, 'a') + "\n"};
+  for (const std::string& text : bad) EXPECT(!table.Set(text.data(), text.size(), 0, 0));
+  std::string many;
+  for (int i = 0; i < 256; ++i) many += "x\n";
+  EXPECT(!table.Set(many.data(), many.size(), 0, 0));
+  EXPECT_EQ(table.Find(reinterpret_cast<const uint8_t*>("BC"), 2), 2);
+  EXPECT_EQ(table.Find(reinterpret_cast<const uint8_t*>("bd"), 2), 0);
 }

@@ -3,6 +3,14 @@ import { closeSync, openSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as constants from '../../../lib/native/binding.js';
 import { host } from '../../../lib/native/host.js';
+import {
+  joinBytes,
+  receiveBytes,
+  receiveHead,
+  scanBytes,
+  sendBytes,
+  sendGathered,
+} from '../../../lib/native/hot.js';
 import { native } from '../../../lib/native/index.js';
 
 const { layout, u8, i32 } = host;
@@ -96,8 +104,7 @@ describe('the arena', () => {
 describe('arguments', () => {
   it('of the wrong type throw', () => {
     const loose = native as unknown as Record<string, (...args: unknown[]) => unknown>;
-    expect(() => loose['recv']?.('1', 0, 0)).toThrow(TypeError);
-    expect(() => loose['send']?.(1, 0)).toThrow(TypeError);
+    expect(() => loose['setNames']?.('a\n', 'b', 0)).toThrow(TypeError);
     expect(() => loose['listen']?.(80, '127.0.0.1', 1, 0)).toThrow(TypeError);
     expect(() => loose['open']?.()).toThrow(TypeError);
   });
@@ -105,14 +112,14 @@ describe('arguments', () => {
   it('outside of the arena are -EFAULT', async () => {
     const { listener, client, server } = await connected();
     const fault = -errno['EFAULT'];
-    expect(native.recv(client, layout.size - 10, 11)).toBe(fault);
-    expect(native.recv(client, -1, 10)).toBe(fault);
-    expect(native.send(client, 0, -1)).toBe(fault);
-    expect(native.send2(client, 0, 1, layout.size, 1)).toBe(fault);
-    expect(native.sendv(client, layout.scratch + 2, 1)).toBe(fault);
-    expect(native.scanLines(0, 10, 11, layout.table, 1)).toBe(fault);
-    expect(native.scanLines(0, 10, 0, layout.size - 8, 1)).toBe(fault);
-    expect(native.scanLines(0, 10, 0, layout.table, 0x7fffffff)).toBe(fault);
+    expect(receiveBytes(client, layout.size - 10, 11)).toBe(fault);
+    expect(receiveBytes(client, -1, 10)).toBe(fault);
+    expect(sendBytes(client, 0, -1)).toBe(fault);
+    expect(sendGathered(client, layout.scratch + 2, 1)).toBe(fault);
+    expect(scanBytes(0, 10, 11)).toBe(fault);
+    expect(scanBytes(layout.size - 8, 10, 0)).toBe(fault);
+    expect(joinBytes(layout.size - 8, layout.scratch, 4, layout.scratch, 5)).toBe(fault);
+    expect(joinBytes(layout.scratch, layout.scratch, 4, layout.size, 1)).toBe(fault);
     closeAll(listener, client, server);
   });
 
@@ -122,7 +129,7 @@ describe('arguments', () => {
     const closed = -errno['EBADF'];
     expect(native.close(listener)).toBe(closed);
     expect(native.accept(listener, 1)).toBe(closed);
-    expect(native.recv(listener, layout.window, 1)).toBe(closed);
+    expect(receiveBytes(listener, layout.window, 1)).toBe(closed);
     expect(native.markReady(listener, 1)).toBe(closed);
     expect(native.enableListener(listener, 1)).toBe(closed);
     expect(native.localAddress(listener)).toBe('');
@@ -131,23 +138,25 @@ describe('arguments', () => {
 });
 
 describe('a stream', () => {
-  it('carries bytes by send, send2 and sendv', async () => {
+  it('carries bytes from one range and from several', async () => {
     const { listener, client, server } = await connected();
     expect(native.remoteAddress(server)).toBe(native.localAddress(client));
-    expect(native.send(client, layout.scratch, put('one '))).toBe(4);
+    expect(sendBytes(client, layout.scratch, put('one '))).toBe(4);
     put('two ', layout.scratch);
     put('three ', layout.scratch + 100);
-    expect(native.send2(client, layout.scratch, 4, layout.scratch + 100, 6)).toBe(10);
-    expect(native.send2(client, layout.scratch, 0, layout.scratch + 100, 6)).toBe(6);
+    i32.set([layout.scratch, 4, layout.scratch + 100, 6], layout.table >> 2);
+    expect(sendGathered(client, layout.table, 2)).toBe(10);
+    i32.set([layout.scratch, 0, layout.scratch + 100, 6], layout.table >> 2);
+    expect(sendGathered(client, layout.table, 2)).toBe(6);
     i32.set([layout.scratch, 4, layout.scratch, 0, layout.scratch + 100, 5], layout.table >> 2);
-    expect(native.sendv(client, layout.table, 3)).toBe(9);
+    expect(sendGathered(client, layout.table, 3)).toBe(9);
     let text = '';
     while (text.length < 29) {
       await ready(server, constants.READY_READ);
-      for (let n; (n = native.recv(server, layout.window, layout.windowSize)) > 0;) text += got(n);
+      for (let n; (n = receiveBytes(server, layout.window, layout.windowSize)) > 0;) text += got(n);
     }
     expect(text).toBe('one two three three two three');
-    expect(native.recv(server, layout.window, 10)).toBe(-errno['EAGAIN']);
+    expect(receiveBytes(server, layout.window, 10)).toBe(-errno['EAGAIN']);
     closeAll(listener, client, server);
   });
 
@@ -155,11 +164,11 @@ describe('a stream', () => {
     const { listener, client, server } = await connected();
     expect(native.shutdown(client)).toBe(0);
     await ready(server, constants.READY_READ | constants.READY_EOF);
-    expect(native.recv(server, layout.window, 10)).toBe(0);
+    expect(receiveBytes(server, layout.window, 10)).toBe(0);
     expect(native.setOption(server, constants.OPTION_RESET_ON_CLOSE, 1)).toBe(0);
     closeAll(server);
     await ready(client, constants.READY_READ | constants.READY_WRITE);
-    expect(native.recv(client, layout.window, 10)).toBe(-errno['ECONNRESET']);
+    expect(receiveBytes(client, layout.window, 10)).toBe(-errno['ECONNRESET']);
     closeAll(listener, client);
   });
 
@@ -253,13 +262,40 @@ describe('timers', () => {
   });
 });
 
-describe('scanLines', () => {
-  it('writes three numbers for each line', () => {
-    const head = 'GET / HTTP/1.1\r\nHost: a\r\nX\x01: \xe9\r\n\r\nrest';
-    const length = put(head, layout.window);
-    expect(native.scanLines(layout.window, length, 0, layout.table, 16)).toBe(4);
-    expect(Array.from(host.table.subarray(0, 12))).toEqual([15, -1, 1, 24, 20, 1, 31, 27, 7, 33, -1, 1]);
-    expect(native.scanLines(layout.window, length, 16, layout.table, 1)).toBe(1);
-    expect(native.scanLines(layout.window, 10, 0, layout.table, 16)).toBe(0);
+describe('scanFields', () => {
+  const CANONICAL = 1 << 8;
+  const BAD = 4 << 8;
+  const REPORT = (layout.registers >> 2) + 16;
+  const HEAD = 'GET / HTTP/1.1\r\nHost: a\r\nX\x01: \xe9\r\n\r\nrest';
+
+  it('writes a record for each field line, and a report', () => {
+    expect(native.setNames('cookie\nhost\n', 2, 0)).toBe(0);
+    const length = put(HEAD, layout.window);
+    expect(scanBytes(layout.window, length, 0)).toBe(0);
+    expect([...i32.subarray(REPORT - 2, REPORT + 9)]).toEqual([
+      ...[layout.window, length],
+      ...[2, 34, 1, CANONICAL | BAD, 14, CANONICAL, 9, 0, 1],
+    ]);
+    expect([...host.table.subarray(0, 5)]).toEqual([16, 20, 22, 23, 25]);
+    expect(host.table[5]).toBe(2 | CANONICAL);
+    expect([...host.table.subarray(6, 12)]).toEqual([25, 27, 29, 30, 32, CANONICAL | BAD]);
+  });
+
+  it('is done along with receiving', async () => {
+    const { listener, client, server } = await connected();
+    const length = put(HEAD);
+    sendBytes(client, layout.scratch, length);
+    await ready(server, constants.READY_READ);
+    expect(receiveHead(server, layout.window, layout.windowSize)).toBe(length);
+    expect([...i32.subarray(REPORT - 2, REPORT + 2)]).toEqual([layout.window, length, 2, 34]);
+    expect(receiveBytes(server, layout.window, 10)).toBe(-errno['EAGAIN']);
+    expect(i32[REPORT - 1]).toBe(0);
+    closeAll(listener, client, server);
+  });
+
+  it('refuses names that its table cannot hold', () => {
+    for (const names of ['a', '\n', `${'a'.repeat(41)}\n`, 'a\n'.repeat(256)]) {
+      expect(native.setNames(names, 0, 0)).toBe(-errno['EINVAL']);
+    }
   });
 });

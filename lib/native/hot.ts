@@ -1,0 +1,72 @@
+/**
+ * The hot calls of the addon in the usual form. Arguments travel through the registers of
+ * the arena, since Node-API takes longer to read three integers than the call has to do.
+ */
+import { host } from './host.js';
+import { native } from './index.js';
+
+const { i32, layout } = host;
+const { receive, receiveFields, send, gather, join, scanFields } = native;
+const R = layout.registers >> 2;
+
+/** recv into the arena. > 0 bytes, 0 end of stream, -EAGAIN drained, another -errno. */
+export function receiveBytes(handle: number, offset: number, length: number): number {
+  i32[R] = handle;
+  i32[R + 1] = offset;
+  i32[R + 2] = length;
+  receive();
+  return i32[R];
+}
+
+/** As {@link receiveBytes}; what came is also scanned as by {@link scanBytes} from 0. */
+export function receiveHead(handle: number, offset: number, length: number): number {
+  i32[R] = handle;
+  i32[R + 1] = offset;
+  i32[R + 2] = length;
+  receiveFields();
+  return i32[R];
+}
+
+/** send from the arena. Result: bytes taken, possibly fewer; -EAGAIN for none. */
+export function sendBytes(handle: number, offset: number, length: number): number {
+  i32[R] = handle;
+  i32[R + 1] = offset;
+  i32[R + 2] = length;
+  send();
+  return i32[R];
+}
+
+/** sendmsg of `count` (at most 64) Int32 pairs [offset, length] at byte offset `pairs` of the arena. As {@link sendBytes}. */
+export function sendGathered(handle: number, pairs: number, count: number): number {
+  i32[R] = handle;
+  i32[R + 1] = pairs;
+  i32[R + 2] = count;
+  gather();
+  return i32[R];
+}
+
+/** Copies two ranges of the arena behind each other to `to`, which overlaps neither. Result: 0 or -EFAULT. */
+export function joinBytes(
+  to: number,
+  offset1: number,
+  length1: number,
+  offset2: number,
+  length2: number,
+): number {
+  i32[R] = to;
+  i32[R + 1] = offset1;
+  i32[R + 2] = length1;
+  i32[R + 3] = offset2;
+  i32[R + 4] = length2;
+  join();
+  return i32[R];
+}
+
+/** Scans [offset + from, offset + length) for a start line and fields. Result: 0 or -EFAULT. */
+export function scanBytes(offset: number, length: number, from: number): number {
+  i32[R] = offset;
+  i32[R + 1] = length;
+  i32[R + 2] = from;
+  scanFields();
+  return i32[R];
+}

@@ -1,0 +1,142 @@
+// The functions of the hot path. Reading arguments and making results through Node-API
+// costs more than everything else that these functions do besides their system call, so
+// they take their arguments from the registers of the arena (Int32, layout.registers)
+// and leave their result in the first of them. lib/native/hot.ts wraps each in a
+// function of the usual form. An offset outside of the arena is -EFAULT.
+#include <cerrno>
+#include <cstring>
+
+#include "binding/call.h"
+#include "net/socket.h"
+#include "scan/scan_fields.h"
+
+namespace millrace {
+namespace {
+
+// Where the report of a scan begins, and in front of it the range it was made of.
+constexpr int kScannedOffset = 14, kScannedLength = 15, kReport = 16;
+
+static_assert((kReport + static_cast<int>(sizeof(ScanReport) / sizeof(int32_t))) <=
+              static_cast<int>(ArenaLayout::kRegisters));
+
+// Runs `call` with the host and the registers, unless nothing is open.
+template <typename Call>
+inline napi_value WithRegisters(napi_env env, napi_callback_info info, Call call) {
+  Host* host = HostOf(env, info);
+  if (host->opened()) [[likely]] {
+    int32_t* r = host->arena().At<int32_t>(host->arena().layout().registers);
+    r[0] = call(*host, r);
+  }
+  return Undefined();
+}
+
+// Scans a start line and the fields behind it: records to the table, the report to the
+// registers. Remembers which bytes it was, so that it is not done twice.
+void Scan(Host& host, int32_t* r, int32_t offset, int32_t length, int32_t from) {
+  const ArenaLayout& layout = host.arena().layout();
+  ScanFields(host.At(offset), length, from, layout.size - static_cast<size_t>(offset), host.names(),
+             host.arena().At<FieldRecord>(layout.table),
+             static_cast<int32_t>(layout.record_capacity),
+             reinterpret_cast<ScanReport*>(r + kReport));
+  r[kScannedOffset] = offset;
+  r[kScannedLength] = length;
+}
+
+// handle, offset, length
+napi_value ReceiveCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    if (!host.Contains(r[1], r[2])) return -EFAULT;
+    r[kScannedLength] = 0;
+    return Receive(host.loop(), r[0], host.At(r[1]), static_cast<size_t>(r[2]));
+  });
+}
+
+// handle, offset, length
+napi_value ReceiveFieldsCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    if (!host.Contains(r[1], r[2])) return -EFAULT;
+    const int32_t offset = r[1];
+    const int count = Receive(host.loop(), r[0], host.At(offset), static_cast<size_t>(r[2]));
+    if (count > 0) {
+      Scan(host, r, offset, count, 0);
+    } else {
+      r[kScannedLength] = 0;
+    }
+    return count;
+  });
+}
+
+// offset, length, from
+napi_value ScanFieldsCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    if (!host.Contains(r[0], r[1]) || r[2] < 0 || r[2] > r[1]) return -EFAULT;
+    Scan(host, r, r[0], r[1], r[2]);
+    return 0;
+  });
+}
+
+// handle, offset, length
+napi_value SendCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    if (!host.Contains(r[1], r[2])) return -EFAULT;
+    return Send(host.loop(), r[0], host.At(r[1]), static_cast<size_t>(r[2]));
+  });
+}
+
+// handle, pairs, count
+napi_value GatherCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    const int32_t count = r[2];
+    if (count < 0 || count > Gather::kMaxRanges) return -EINVAL;
+    if (r[1] % 4 != 0 || !host.Contains(r[1], count * 8)) return -EFAULT;
+    const int32_t* pairs = host.arena().At<int32_t>(static_cast<size_t>(r[1]));
+    Gather gather;
+    for (int i = 0; i < count; ++i) {
+      const int32_t offset = pairs[i * 2], length = pairs[i * 2 + 1];
+      if (!host.Contains(offset, length)) return -EFAULT;
+      gather.Add(host.At(offset), static_cast<size_t>(length));
+    }
+    return gather.Send(host.loop(), r[0]);
+  });
+}
+
+// to, offset1, length1, offset2, length2
+napi_value JoinCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    if (!host.Contains(r[1], r[2]) || !host.Contains(r[3], r[4]) || !host.Contains(r[0], r[2]) ||
+        !host.Contains(r[0] + r[2], r[4])) {
+      return -EFAULT;
+    }
+    const auto first = static_cast<size_t>(r[2]), second = static_cast<size_t>(r[4]);
+    std::memmove(host.At(r[0]), host.At(r[1]), first);
+    std::memmove(host.At(r[0] + r[2]), host.At(r[3]), second);
+    return 0;
+  });
+}
+
+// names, special, marked
+napi_value SetNames(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  Host* host = Arguments(env, info, values);
+  char text[NameTable::kMaxNames * 16];
+  size_t length = 0;
+  int32_t special;
+  uint32_t marked;
+  if (napi_get_value_string_latin1(env, values[0], text, sizeof text, &length) != napi_ok ||
+      napi_get_value_int32(env, values[1], &special) != napi_ok ||
+      napi_get_value_uint32(env, values[2], &marked) != napi_ok) {
+    return ThrowTypeError(env, "setNames expects a string and two integers");
+  }
+  return Number(env, host->names().Set(text, length, special, marked) ? 0 : -EINVAL);
+}
+
+}  // namespace
+
+const Export kHotCalls[] = {
+    {"receive", ReceiveCall}, {"receiveFields", ReceiveFieldsCall},
+    {"send", SendCall},       {"gather", GatherCall},
+    {"join", JoinCall},       {"scanFields", ScanFieldsCall},
+    {"setNames", SetNames},   {nullptr, nullptr},
+};
+
+}  // namespace millrace
