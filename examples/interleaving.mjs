@@ -51,7 +51,13 @@ const proxy = createProxy({
     access_log: 'off',
     server: {
       listen: '127.0.0.1:0',
-      location: { '/': { proxy_pass: `http://127.0.0.1:${backend.address().port}` } },
+      location: {
+        '/': {
+          proxy_pass: `http://127.0.0.1:${backend.address().port}`,
+          // A body as small as this one would be read to its end first.
+          proxy_request_buffering: 'off',
+        },
+      },
     },
   },
 });

@@ -70,7 +70,7 @@ export interface HttpServerLocationDirectives {
   readonly proxy_headers_hash_max_size?: Size;
   /** Accepted without effect: tables are built at their natural size. */
   readonly proxy_headers_hash_bucket_size?: Size;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Greatest size of a request body that is kept in memory, to be sent to another backend when one fails and for `$request_body`; longer ones are streamed only. More than 1m is as 1m. */
   readonly client_body_buffer_size?: Size;
   /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
   readonly client_body_in_single_buffer?: Flag;
@@ -125,8 +125,6 @@ export interface HttpServerLocationDirectives {
   /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
   readonly proxy_buffering?: Flag;
   /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
-  readonly proxy_request_buffering?: Flag;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
   readonly proxy_buffer_size?: Size;
   /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
   readonly proxy_buffers?: Words;
@@ -162,6 +160,10 @@ export interface HttpServerLocationDirectives {
   readonly proxy_send_timeout?: Time;
   /** Time between two reads from the backend; else 504. */
   readonly proxy_read_timeout?: Time;
+  /** Whether a request body that fits `client_body_buffer_size` is read to its end before a backend is connected; a longer one is passed on as it arrives in any case. */
+  readonly proxy_request_buffering?: Flag;
+  /** Whether a backend may finish its answer after the client has left; else its connection is closed at once (499 in the log). */
+  readonly proxy_ignore_client_abort?: Flag;
   /** Version of the requests to the backend. */
   readonly proxy_http_version?: '1.0' | '1.1';
   /** In which cases a request is passed to the next backend, before anything was sent to the client. */

@@ -7,6 +7,7 @@ import * as core from '../modules/core.js';
 import { errorPage } from '../modules/error-page.js';
 import * as keepalive from '../modules/keepalive.js';
 import * as server from '../modules/server.js';
+import { MAX_REPLAY_BYTES } from '../proxy/replay-buffer.js';
 import type { EngineBuilder, ErrorLog, LocationConfig, LogSink, ServerConfig } from '../proxy/runtime.js';
 import type { RequestLimits } from '../http/request-head.js';
 import { escapeUri } from '../http/uri.js';
@@ -118,6 +119,7 @@ async function compileLocation(
     headerFilters: phases.headerFilters,
     logHandlers: phases.logHandlers,
     clientMaxBodySize: settings.get(core.clientMaxBodySize),
+    clientBodyBufferSize: Math.min(settings.get(core.clientBodyBufferSize), MAX_REPLAY_BYTES),
     clientBodyTimeoutMs: settings.get(core.clientBodyTimeout),
     sendTimeoutMs: settings.get(core.sendTimeout),
     keepaliveTimeoutMs: kept.timeoutMs,

@@ -112,6 +112,8 @@ export interface Exchange {
   readonly location: LocationView;
   /** Attempts at backends, in order. */
   readonly attempts: readonly UpstreamAttempt[];
+  /** The request's body, where all of it was read for a backend and is still held in memory; "" when there is none. */
+  readonly requestBody: string;
   /** Fields of the backend's response, for `$upstream_http_*`. */
   upstreamHeader(name: string): string | undefined;
   /** When the first byte of the request was read, in ms of the turn's clock. */

@@ -53,7 +53,6 @@ const table: readonly Entry[] = [
   ['proxy_headers_hash_bucket_size', HTTP_SERVER_LOCATION, 1, 'size', HASHES],
   ['connection_pool_size', HTTP_SERVER, 1, 'size', MEMORY],
   ['request_pool_size', HTTP_SERVER, 1, 'size', MEMORY],
-  ['client_body_buffer_size', HTTP_SERVER_LOCATION, 1, 'size', STREAMING],
   ['client_body_in_single_buffer', HTTP_SERVER_LOCATION, 1, 'on | off', STREAMING],
   ['output_buffers', HTTP_SERVER_LOCATION, 2, 'number size', FILES],
   ['postpone_output', HTTP_SERVER_LOCATION, 1, 'size', SOCKETS],
@@ -86,7 +85,6 @@ const table: readonly Entry[] = [
   ['scgi_temp_path', HTTP_SERVER_LOCATION, [1, 4], 'path [level1 [level2 [level3]]]', TEMP],
 
   ['proxy_buffering', HTTP_SERVER_LOCATION, 1, 'on | off', STREAMING],
-  ['proxy_request_buffering', HTTP_SERVER_LOCATION, 1, 'on | off', STREAMING],
   ['proxy_buffer_size', HTTP_SERVER_LOCATION, 1, 'size', STREAMING],
   ['proxy_buffers', HTTP_SERVER_LOCATION, 2, 'number size', STREAMING],
   ['proxy_busy_buffers_size', HTTP_SERVER_LOCATION, 1, 'size', STREAMING],

@@ -57,6 +57,12 @@ export const clientBodyTimeout = timeRow(
   'Time between two reads of a request body; else 408.',
 );
 
+export const clientBodyBufferSize = sizeRow(
+  'client_body_buffer_size',
+  '16k',
+  'Greatest size of a request body that is kept in memory, to be sent to another backend when one fails and for `$request_body`; longer ones are streamed only. More than 1m is as 1m.',
+);
+
 export const sendTimeout = timeRow(
   'send_timeout',
   '60s',
@@ -141,6 +147,7 @@ export const coreModule: Module = {
     defaultType,
     clientMaxBodySize,
     clientBodyTimeout,
+    clientBodyBufferSize,
     sendTimeout,
     lingeringClose,
     lingeringTime,

@@ -9,7 +9,7 @@ import {
   type ParseContext,
   type Value,
 } from '../module-api/index.js';
-import { argument, HTTP_SERVER_LOCATION, MANY, numberRow, timeRow } from './rows.js';
+import { argument, flagRow, HTTP_SERVER_LOCATION, MANY, numberRow, timeRow } from './rows.js';
 
 /** `proxy_pass` as written, taken apart. */
 export interface ProxyPassSetting {
@@ -152,6 +152,18 @@ export const proxyReadTimeout = timeRow(
   'proxy_read_timeout',
   '60s',
   'Time between two reads from the backend; else 504.',
+);
+
+export const proxyRequestBuffering = flagRow(
+  'proxy_request_buffering',
+  true,
+  'Whether a request body that fits `client_body_buffer_size` is read to its end before a backend is connected; a longer one is passed on as it arrives in any case.',
+);
+
+export const proxyIgnoreClientAbort = flagRow(
+  'proxy_ignore_client_abort',
+  false,
+  'Whether a backend may finish its answer after the client has left; else its connection is closed at once (499 in the log).',
 );
 
 export const proxyHttpVersion = directive<'1.0' | '1.1'>({

@@ -37,6 +37,7 @@ export class CommonConstants {
   readonly http11: ArenaBytes;
   readonly colon: ArenaBytes;
   readonly continue100: ArenaBytes;
+  readonly expectContinue: ArenaBytes;
   readonly lastChunk: ArenaBytes;
   readonly upgrade: ArenaBytes;
   readonly upgradeWebsocket: ArenaBytes;
@@ -52,6 +53,7 @@ export class CommonConstants {
     this.http11 = constants.intern('HTTP/1.1 ');
     this.colon = constants.intern(': ');
     this.continue100 = constants.intern('HTTP/1.1 100 Continue\r\n\r\n');
+    this.expectContinue = constants.intern('Expect: 100-continue\r\n');
     this.lastChunk = constants.intern('0\r\n\r\n');
     this.upgrade = constants.intern('Connection: upgrade\r\n');
     this.upgradeWebsocket = constants.intern('Connection: upgrade\r\nUpgrade: websocket\r\n');

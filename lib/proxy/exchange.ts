@@ -197,15 +197,22 @@ export class ExchangeImpl implements Exchange {
 
   onClientEnd(): void {
     // While a backend works for it, or the body is incomplete, a FIN is the client's departure.
-    if (this.body.left && this.body.reading) this.#clientLeft(400);
-    else if (this.proxy?.active === true && !this.writer.headSent) this.#clientLeft(499);
-    else if (this.proxy?.active === true) this.#clientLeft(0);
+    const { headSent } = this.writer;
+    if (this.body.left && this.body.reading) this.#clientLeft(headSent ? 0 : 400);
+    else if (this.proxy?.active === true && !this.#outlivesClient) this.#clientLeft(headSent ? 0 : 499);
     else this.writer.forceClose();
   }
 
   onClientGone(_errno: number): void {
     if (this.#finished) this.#release();
+    else if (this.#outlivesClient) this.proxy?.onClientDrain();
     else this.#clientLeft(this.writer.headSent ? 0 : 499);
+  }
+
+  /** A backend works on a whole request, and `proxy_ignore_client_abort` lets it finish. */
+  get #outlivesClient(): boolean {
+    const { proxy } = this;
+    return proxy?.active === true && proxy.plan.config.ignoreClientAbort && !this.body.left;
   }
 
   onClientDrain(): void {
@@ -305,6 +312,10 @@ export class ExchangeImpl implements Exchange {
 
   get attempts(): readonly UpstreamAttempt[] {
     return this.proxy === null || !this.proxy.used ? [] : this.proxy.attempts;
+  }
+
+  get requestBody(): string {
+    return this.proxy === null || this.body.left ? '' : this.proxy.bodyText;
   }
 
   upstreamHeader(name: string): string | undefined {

@@ -28,6 +28,8 @@ export class ProxyPlan {
   readonly hiddenIds = new Uint8Array(KNOWN_HEADER_COUNT);
   /** Lower-cased names beyond the known ones. */
   readonly hiddenNames: string[] = [];
+  /** A backend is asked whether it wants a body that the client holds back, unless the operator sets Expect or speaks HTTP/1.0. */
+  readonly forwardsExpect: boolean;
   readonly #droppedIds = new Uint8Array(KNOWN_HEADER_COUNT);
   readonly #droppedNames: string[] = [];
   readonly #lines: SetLine[] = [];
@@ -46,8 +48,9 @@ export class ProxyPlan {
     this.#version = constants.intern(config.httpVersion === '1.0' ? ' HTTP/1.0\r\n' : ' HTTP/1.1\r\n');
     this.#space = constants.intern(' ');
     for (const name of config.hideHeaders) mark(name, this.hiddenIds, this.hiddenNames);
-    // Answered here, not by the backend (RFC 9110 section 10.1.1).
+    // Written anew where the backend is asked (RFC 9110 section 10.1.1).
     mark('expect', this.#droppedIds, this.#droppedNames);
+    let forwardsExpect = config.httpVersion !== '1.0';
     let upgrade: Value | undefined;
     let setsConnection = false;
     for (const { name, value } of config.setHeaders) {
@@ -60,11 +63,13 @@ export class ProxyPlan {
         continue;
       }
       if (lower === 'connection') setsConnection = value.constant !== '';
+      if (lower === 'expect') forwardsExpect = false;
       if (value.constant === '') continue;
       const line =
         value.constant === undefined ? undefined : constants.intern(`${name}: ${value.constant}\r\n`);
       this.#lines.push({ line, name: constants.intern(`${name}: `), value });
     }
+    this.forwardsExpect = forwardsExpect;
     this.#upgrade = upgrade;
     this.#setsConnection = setsConnection;
   }
@@ -77,9 +82,10 @@ export class ProxyPlan {
 
   /**
    * Composes the request head for a backend into the worker's writer, up to and
-   * including the empty line. Result: whether it asks for an upgrade.
+   * including the empty line; with Expect when `asks`. `length`: of a chunked body that goes
+   * on with its length, else -1. Result: whether it asks for an upgrade.
    */
-  compose(exchange: ExchangeImpl): boolean {
+  compose(exchange: ExchangeImpl, asks: boolean, length: number): boolean {
     const { writer, common } = this.#context;
     const { head } = exchange;
     const { base } = head;
@@ -115,7 +121,11 @@ export class ProxyPlan {
     const body = exchange.methodOverride === undefined;
     // Of a head that was refused, nothing is passed on.
     if (head.complete) this.#fields(exchange, writer, body);
-    if (body && head.chunked) writer.constant(common.chunked);
+    if (body && head.chunked) {
+      if (length < 0) writer.constant(common.chunked);
+      else writer.raw(`Content-Length: ${length}\r\n`);
+    }
+    if (asks) writer.constant(common.expectContinue);
     // The empty line as received joins the last field.
     const end = base + head.length - 2;
     if (head.complete && this.#context.u8[end] === CR) writer.copy(end, 2);

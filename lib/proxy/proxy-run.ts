@@ -2,9 +2,12 @@
  * Proxies one exchange: picks a peer, sends the request, reads the response, tries
  * another peer where that is safe, and relays the body with bounded memory.
  *
- *   pick ──► connect ──► send ──► head ──► body ──► done
- *     ▲         │          │        │        └─ failure: the client sees a cut response
- *     └─ retry ─┴──────────┴────────┘  before the response head was sent
+ *   (collect) ──► pick ──► connect ──► send ──► head ──► body ──► done
+ *                  ▲         │          │        │        └─ failure: the client sees a cut response
+ *                  └─ retry ─┴──────────┴────────┘  before the response head was sent
+ *
+ * A request body that fits `client_body_buffer_size` is collected first, so that a slow
+ * client holds no backend; a longer one flows as it comes.
  *
  * Backpressure: when the client's queue is above its high watermark the backend's
  * connection is paused, and the other way round for the request's body.
@@ -13,8 +16,9 @@ import { errnoText } from '../errors/errno.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
-import { ReplayBuffer } from './replay-buffer.js';
+import { type Failure, RetryPolicy } from './retry-policy.js';
 import type { BodySink } from './request-body.js';
+import { RequestSender, SENT, TOO_LARGE } from './request-sender.js';
 import type { AttemptRecord } from './attempts.js';
 import { Attempts } from './attempts.js';
 import { openTunnel } from './tunnel.js';
@@ -28,17 +32,19 @@ const IDLE = 0;
 const HEAD = 1;
 /** The body is being relayed. */
 const BODY = 2;
+/** No backend yet: the request's body is being collected. */
+const COLLECT = 3;
 
-/** Why an attempt failed; names of `proxy_next_upstream`. */
-type Failure = 'error' | 'timeout' | 'invalid_header';
+/** A backend that neither answers nor asks for the body of a client that waits is not waited for longer. */
+const CONTINUE_WAIT_MS = 1000;
 
 export class ProxyRun implements BodySink {
   readonly #exchange: ExchangeImpl;
   readonly #context: EngineContext;
   readonly response: UpstreamResponse;
-  readonly #replay: ReplayBuffer;
+  readonly #sender: RequestSender;
   readonly #attempts = new Attempts();
-  readonly #tried: Peer[] = [];
+  readonly #retry: RetryPolicy;
   #plan!: ProxyPlan;
   #state = IDLE;
   #up: UpstreamConnection | null = null;
@@ -46,19 +52,14 @@ export class ProxyRun implements BodySink {
   #attempt!: AttemptRecord;
   #reused = false;
   #freshOnly = false;
-  #upgrading = false;
-  #startedMs = 0;
   #upstreamPaused = false;
   #clientPaused = false;
-  /** The whole request was handed to the connection. */
-  #requestSent = false;
-  /** The request that goes out has the client's body. */
-  #sendsBody = false;
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
     this.#context = exchange.context;
-    this.#replay = new ReplayBuffer(exchange.context);
+    this.#sender = new RequestSender(exchange);
+    this.#retry = new RetryPolicy(exchange, this.#sender);
     this.response = new UpstreamResponse(exchange, this);
   }
 
@@ -67,7 +68,7 @@ export class ProxyRun implements BodySink {
     return this.#attempts.count > 0;
   }
 
-  /** A backend is working for the exchange. */
+  /** A backend is working for the exchange, or will be once the request is whole. */
   get active(): boolean {
     return this.#state !== IDLE;
   }
@@ -90,6 +91,11 @@ export class ProxyRun implements BodySink {
     return this.#attempts.list;
   }
 
+  /** What was kept of the request's body; "" when that is not the whole. */
+  get bodyText(): string {
+    return this.#sender.replay.text;
+  }
+
   /** A field of the backend's head. */
   header(name: string): string | undefined {
     return this.response.header(name.toLowerCase());
@@ -105,36 +111,45 @@ export class ProxyRun implements BodySink {
   /** Begins; the exchange's head must be complete. */
   start(plan: ProxyPlan): void {
     const exchange = this.#exchange;
-    const { head } = exchange;
     if (this.#state !== IDLE) this.cancel();
     this.#plan = plan;
-    // Setting a length is a call of the runtime, even where nothing changes.
-    if (this.#tried.length > 0) this.#tried.length = 0;
     this.#freshOnly = false;
-    this.#startedMs = this.#context.nowMs;
-    this.#sendsBody = exchange.methodOverride === undefined && head.hasBody;
+    this.#sender.begin(plan);
+    this.#retry.begin(plan.config);
     if (!exchange.retainHead()) {
       exchange.log('crit', 'the arena is exhausted: no room for the request head');
       exchange.finalize(503);
       return;
     }
-    if (!this.#replayable()) {
+    if (!this.#sender.replayable) {
       // A first backend has had the body; what is left of it must not pass for the whole.
       exchange.log('error', 'the request body was sent already and cannot be sent again');
       exchange.finalize(exchange.statusOverride !== 0 ? exchange.statusOverride : 502);
       return;
     }
-    if (this.#sendsBody && head.chunked && plan.config.httpVersion === '1.0') {
-      exchange.log('error', 'a chunked request body cannot be sent with proxy_http_version 1.0');
-      exchange.finalize(411);
+    if (this.#sender.collects) {
+      this.#state = COLLECT;
+      exchange.body.start(this);
+    } else {
+      this.#begin();
+    }
+  }
+
+  /** Nothing of the request has to be waited for any more. */
+  #begin(): void {
+    const exchange = this.#exchange;
+    if (this.#sender.framable) {
+      this.#connect();
       return;
     }
-    this.#connect();
+    exchange.log('error', 'the length of a chunked request body has to be known for proxy_http_version 1.0');
+    this.cancel();
+    exchange.finalize(411);
   }
 
   /** The client has left, or the exchange is answered otherwise: drops the backend's connection. */
   cancel(): void {
-    if (this.#state !== IDLE) {
+    if (this.#state === HEAD || this.#state === BODY) {
       this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
     }
     this.#state = IDLE;
@@ -149,43 +164,40 @@ export class ProxyRun implements BodySink {
     this.#clientPaused = false;
     this.#upstreamPaused = false;
     this.#attempts.clear();
-    this.#replay.clear();
+    this.#sender.replay.clear();
     this.response.clear();
   }
 
   // What the client's side reports
 
   onBodyData(offset: number, length: number): void {
-    this.#replay.add(offset, length);
-    const up = this.#up;
-    if (up === null || !this.#sendsBody || up.connection.ended) return;
-    let below: boolean;
-    if (this.#exchange.head.chunked) {
-      const { writer, common } = this.#context;
-      writer.reset();
-      writer.raw(`${length.toString(16)}\r\n`);
-      writer.copy(offset, length);
-      writer.constant(common.crlf);
-      below = up.connection.writeSegments(writer.pairsOffset, writer.count, writer.total);
-      this.#attempt.bytesSent += writer.total;
-    } else {
-      below = up.connection.writeArena(offset, length);
-      this.#attempt.bytesSent += length;
+    const { replay } = this.#sender;
+    if (this.#state === COLLECT && replay.length + length > replay.limitBytes) {
+      this.#begin();
+      // Answered without a backend: nothing is kept for this exchange any more.
+      if (this.#up === null) return;
     }
-    this.#afterWrite(up, below);
+    replay.add(offset, length);
+    if (this.#state === COLLECT) {
+      if (replay.complete) return;
+      this.#exchange.log('crit', 'the arena is exhausted: no room for the request body');
+      this.onBodyError(503);
+      return;
+    }
+    const up = this.#up;
+    if (up === null || !this.#sender.sendsBody || up.connection.ended) return;
+    if (!this.#sender.data(up.connection, offset, length)) this.#pauseClient();
+    if (!up.connection.connecting) this.#expectResponse(up);
   }
 
   onBodyEnd(): void {
-    const up = this.#up;
-    if (up === null || !this.#sendsBody || up.connection.ended) return;
-    this.#requestSent = true;
-    if (this.#exchange.head.chunked) {
-      const { writer } = this.#context;
-      writer.reset();
-      this.#writeLastChunk();
-      up.connection.writeSegments(writer.pairsOffset, writer.count, writer.total);
-      this.#attempt.bytesSent += writer.total;
+    if (this.#state === COLLECT) {
+      this.#begin();
+      return;
     }
+    const up = this.#up;
+    if (up === null || !this.#sender.sendsBody || up.connection.ended) return;
+    this.#sender.end(up.connection);
     if (!up.connection.connecting) this.#expectResponse(up);
   }
 
@@ -216,7 +228,7 @@ export class ProxyRun implements BodySink {
     const { nowMs } = this.#context;
     this.#attempt.connectTimeMs = nowMs - this.#attempt.startedMs;
     // The queue leaves right behind this callback; where it does not, later writes set the deadline for sending.
-    up.connection.setDeadline(nowMs + this.#plan.config.readTimeoutMs);
+    up.connection.setDeadline(nowMs + this.#answerTimeoutMs);
   }
 
   onUpstreamDrain(): void {
@@ -227,6 +239,11 @@ export class ProxyRun implements BodySink {
   onTimeout(): void {
     const up = this.#up;
     if (up === null) return;
+    if (this.#exchange.body.heldBack && !up.connection.connecting) {
+      this.#exchange.body.proceed();
+      this.#expectResponse(up);
+      return;
+    }
     const doing = up.connection.connecting
       ? 'connecting to upstream'
       : this.#state === BODY
@@ -237,7 +254,7 @@ export class ProxyRun implements BodySink {
     if (
       this.#state === HEAD &&
       !up.connection.connecting &&
-      !this.#requestSent &&
+      !this.#sender.complete &&
       up.connection.queuedBytes === 0
     ) {
       // The client is the slow one; its own deadline watches it.
@@ -291,7 +308,7 @@ export class ProxyRun implements BodySink {
     const context = this.#context;
     const { config } = this.#plan;
     const { group } = config;
-    const peer = group.pick(context.nowMs, this.#tried);
+    const peer = group.pick(context.nowMs, this.#retry.tried);
     if (peer === undefined) {
       this.#attempts.begin(group.name, context.nowMs);
       this.#attempt = this.#attempts.last;
@@ -326,47 +343,30 @@ export class ProxyRun implements BodySink {
   /** Head, what there is of the body, then wait for the rest and for the answer. */
   #send(up: UpstreamConnection): void {
     const exchange = this.#exchange;
-    const { writer } = this.#context;
     const { body } = exchange;
-    this.#upgrading = this.#plan.compose(exchange);
-    if (writer.overflowed) {
+    const sent = this.#sender.start(up.connection, this.#attempt);
+    if (sent === TOO_LARGE) {
       exchange.log('error', 'the request head for the upstream is too large');
       this.cancel();
       exchange.finalize(500);
       return;
     }
-    this.#requestSent = true;
-    if (this.#sendsBody) {
-      // What was read already comes from the replay buffer; with Content-Length, what is there leaves with the head.
-      if (body.begun) this.#replay.write(writer, exchange.head.chunked);
-      body.takeInline(writer, this.#replay);
-      if (body.left) this.#requestSent = false;
-      else if (exchange.head.chunked) this.#writeLastChunk();
-    }
-    this.#attempt.bytesSent = writer.total;
-    const below = up.connection.writeSegments(writer.pairsOffset, writer.count, writer.total);
     if (!up.connection.connecting) this.#expectResponse(up);
-    if (!below) this.#pauseClient();
-    if (this.#sendsBody && body.left && !body.reading) body.start(this);
-  }
-
-  #writeLastChunk(): void {
-    const { writer } = this.#context;
-    writer.raw('0\r\n');
-    writer.raw(this.#exchange.body.trailers);
-    writer.raw('\r\n');
-  }
-
-  #afterWrite(up: UpstreamConnection, below: boolean): void {
-    if (!below) this.#pauseClient();
-    if (!up.connection.connecting) this.#expectResponse(up);
+    // An earlier connection may have held the client back.
+    if (sent === SENT) this.#resumeClient();
+    else this.#pauseClient();
+    if (this.#sender.sendsBody && body.left && !body.reading) body.start(this, this.#sender.asks);
   }
 
   /** Starts or renews the deadline: for sending while bytes are queued, else for the answer. */
   #expectResponse(up: UpstreamConnection): void {
-    const { config } = this.#plan;
-    const timeoutMs = up.connection.queuedBytes > 0 ? config.sendTimeoutMs : config.readTimeoutMs;
+    const queued = up.connection.queuedBytes > 0;
+    const timeoutMs = queued ? this.#plan.config.sendTimeoutMs : this.#answerTimeoutMs;
     up.connection.setDeadline(this.#context.nowMs + timeoutMs);
+  }
+
+  get #answerTimeoutMs(): number {
+    return this.#exchange.body.heldBack ? CONTINUE_WAIT_MS : this.#plan.config.readTimeoutMs;
   }
 
   #pauseClient(): void {
@@ -394,7 +394,7 @@ export class ProxyRun implements BodySink {
     } else {
       // An idle connection that the backend closed meanwhile (RFC 9112 section 9.3.1): not its failure.
       this.#drop(false);
-      if (this.#replayable() && !this.#sentUnsafe()) {
+      if (this.#retry.allowsFresh(this.#attempt)) {
         this.#freshOnly = true;
         this.#connect();
         return;
@@ -410,20 +410,12 @@ export class ProxyRun implements BodySink {
   /** An attempt failed before the response head was sent. `unsent`: no byte of the request left. */
   #fail(failure: Failure, unsent: boolean): void {
     const exchange = this.#exchange;
-    const { config } = this.#plan;
-    const { nextUpstream } = config;
     const status = failure === 'timeout' ? 504 : 502;
     this.#attempt.status = status;
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
-    if (this.#peer !== null) this.#tried.push(this.#peer);
+    if (this.#peer !== null) this.#retry.tried.push(this.#peer);
     this.#drop(true);
-    const wanted =
-      failure === 'error'
-        ? nextUpstream.error
-        : failure === 'timeout'
-          ? nextUpstream.timeout
-          : nextUpstream.invalidHeader;
-    if (wanted && this.#mayTryNext(unsent)) {
+    if (this.#retry.wants(failure) && this.#retry.allowsNext(this.#attempt, unsent)) {
       this.#connect();
       return;
     }
@@ -433,27 +425,13 @@ export class ProxyRun implements BodySink {
     exchange.finalize(status);
   }
 
-  /** Whether another attempt is allowed by count, time, method and body; `#tried` holds the one that failed. */
-  #mayTryNext(unsent: boolean): boolean {
-    const { nextUpstream, group } = this.#plan.config;
-    const { tries, timeoutMs } = nextUpstream;
-    const limit = tries > 0 ? Math.min(tries, group.usablePeers) : group.usablePeers;
-    const inTime = timeoutMs === 0 || this.#context.nowMs - this.#startedMs < timeoutMs;
-    const safe = unsent || nextUpstream.nonIdempotent || !this.#sentUnsafe();
-    return safe && inTime && this.#tried.length < limit && this.#replayable();
-  }
-
-  /** POST, PATCH and LOCK may have had their effect. */
-  #sentUnsafe(): boolean {
-    const { method } = this.#exchange;
-    return (method === 'POST' || method === 'PATCH' || method === 'LOCK') && this.#attempt.connectTimeMs >= 0;
-  }
-
-  #replayable(): boolean {
-    return !this.#sendsBody || !this.#exchange.body.begun || this.#replay.complete;
-  }
-
   // What the response reports
+
+  /** An interim head is complete: the backend is at work. A 100 asks for the body. */
+  onInterim(status: number): void {
+    if (status === 100) this.#exchange.body.proceed();
+    if (this.#up !== null) this.#expectResponse(this.#up);
+  }
 
   /** A final head is complete. True: it counts as a failure, and another peer is being tried. */
   onHead(status: number): boolean {
@@ -495,7 +473,7 @@ export class ProxyRun implements BodySink {
       up.run = null;
       if (this.#upstreamPaused) up.connection.resume();
       this.#upstreamPaused = false;
-      if (reusable && this.#requestSent && up.connection.queuedBytes === 0) up.park();
+      if (reusable && this.#sender.complete && up.connection.queuedBytes === 0) up.park();
       else up.discard();
     }
     this.#resumeClient();
@@ -519,7 +497,7 @@ export class ProxyRun implements BodySink {
     const exchange = this.#exchange;
     const up = this.#up;
     if (up === null) return;
-    if (!this.#upgrading || exchange.body.left) {
+    if (!this.#sender.upgrading || exchange.body.left) {
       this.onBadHead('upstream switched protocols unasked');
       return;
     }
@@ -547,9 +525,9 @@ export class ProxyRun implements BodySink {
   /** A status that `proxy_next_upstream` names: true when another peer is being tried. */
   #tryNext(status: number): boolean {
     const peer = this.#peer;
-    if (peer !== null) this.#tried.push(peer);
-    if (!this.#mayTryNext(false)) {
-      this.#tried.pop();
+    if (peer !== null) this.#retry.tried.push(peer);
+    if (!this.#retry.allowsNext(this.#attempt, false)) {
+      this.#retry.tried.pop();
       return false;
     }
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;

@@ -2,14 +2,17 @@
  * What was read of a request's body, kept so that it can be sent again to another
  * peer. Bounded: a body beyond the bound is streamed only, and not replayable.
  */
+import { latin1 } from '../http/bytes.js';
 import type { EngineContext } from './context.js';
 import { blockSizeFor } from './memory.js';
 import type { SegmentWriter } from './segment-writer.js';
 
-/** nginx's default for client_body_buffer_size. */
-export const REPLAY_LIMIT_BYTES = 16 * 1024;
+/** The largest block of the arena. */
+export const MAX_REPLAY_BYTES = 1 << 20;
 
 export class ReplayBuffer {
+  /** The bound in bytes (`client_body_buffer_size`), at most {@link MAX_REPLAY_BYTES}. */
+  limitBytes = 0;
   readonly #context: EngineContext;
   #block = -1;
   #size = 0;
@@ -25,11 +28,22 @@ export class ReplayBuffer {
     return this.#complete;
   }
 
+  /** Bytes kept. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What is kept, as a byte string; "" when it is not everything. */
+  get text(): string {
+    if (this.#length === 0) return '';
+    return latin1(this.#context.u8, this.#block, this.#block + this.#length);
+  }
+
   /** Copies a range of the arena; what does not fit ends the possibility of a replay. */
   add(offset: number, length: number): void {
     if (!this.#complete) return;
     const needed = this.#length + length;
-    if (needed > REPLAY_LIMIT_BYTES || !this.#grow(needed)) {
+    if (needed > this.limitBytes || !this.#grow(needed)) {
       this.#complete = false;
       this.#free();
       return;

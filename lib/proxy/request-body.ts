@@ -4,7 +4,8 @@
  * upload; what nobody wanted is thrown away after the answer.
  *
  *   waiting ──start(sink)──► reading ──► done
- *      └──────discard()────► discarding ──┘
+ *      │ ╰─► held back ──proceed()──↗      ↗
+ *      └───────────discard()────► discarding
  */
 import { ChunkedDecoder } from '../http/chunked.js';
 import type { ExchangeImpl } from './exchange.js';
@@ -23,6 +24,8 @@ const DONE = 0;
 const WAITING = 1;
 const READING = 2;
 const DISCARDING = 3;
+/** The client waits for 100 (Continue), and the backend was asked whether it wants the body. */
+const HELD_BACK = 4;
 
 export class RequestBody {
   readonly #exchange: ExchangeImpl;
@@ -78,34 +81,60 @@ export class RequestBody {
     return this.#state !== DONE;
   }
 
+  /** All of it has been received, though perhaps not read; of a chunked one that is known only when it was read. */
+  get arrived(): boolean {
+    if (this.#state === DONE) return true;
+    return !this.#chunked && this.#remaining <= this.#exchange.downstream.inputLength;
+  }
+
   get reading(): boolean {
     return this.#state === READING;
   }
 
-  /** Hands the body to a sink, beginning with what is there already. */
-  start(sink: BodySink): void {
+  /** The client waits for 100 (Continue), and nothing of the body has come. */
+  get untouched(): boolean {
+    const { head, downstream } = this.#exchange;
+    return head.expectContinue && !this.continued && this.bytesReceived === 0 && downstream.inputLength === 0;
+  }
+
+  /** Nothing is read until the backend asks for it ({@link proceed}), or the client sends it by itself. */
+  get heldBack(): boolean {
+    return this.#state === HELD_BACK;
+  }
+
+  /**
+   * Hands the body to a sink, beginning with what is there already. A client that waits
+   * for 100 (Continue) gets it, unless `asked`: then the backend decides.
+   */
+  start(sink: BodySink, asked = false): void {
     if (this.#state !== WAITING) return;
-    const { head, downstream, context } = this.#exchange;
-    this.#state = READING;
     this.#sink = sink;
-    if (
-      head.expectContinue &&
-      head.version !== 10 &&
-      this.bytesReceived === 0 &&
-      downstream.inputLength === 0
-    ) {
-      this.continued = true;
-      const { offset, length } = context.common.continue100;
-      downstream.connection.writeArena(offset, length);
-    }
+    this.#state = HELD_BACK;
+    if (asked) return;
+    if (this.untouched) this.proceed();
+    else this.#read();
+  }
+
+  /** The body of a client that waits is wanted. Has no effect when nothing is held back. */
+  proceed(): void {
+    if (this.#state !== HELD_BACK) return;
+    const { downstream, context } = this.#exchange;
+    this.continued = true;
+    const { offset, length } = context.common.continue100;
+    downstream.connection.writeArena(offset, length);
+    this.#read();
+  }
+
+  #read(): void {
+    this.#state = READING;
     this.watch();
-    downstream.process();
+    this.#exchange.downstream.process();
   }
 
   /** Takes the body away from its sink; the rest waits for another one, or to be thrown away. */
   detach(): void {
     this.#sink = null;
-    if (this.#state === READING) this.#state = WAITING;
+    if (this.#state === READING || this.#state === HELD_BACK) this.#state = WAITING;
   }
 
   /** Something of it was read already. */
@@ -117,6 +146,29 @@ export class RequestBody {
   get trailers(): string {
     const { head } = this.#exchange;
     return this.#chunked && this.#chunks !== null ? this.#chunks.trailerText(head.connectionNames) : '';
+  }
+
+  /**
+   * Before an answer that wants no body: takes what has come of a chunked one. False when
+   * that is no chunked coding: the answer must be 400 then.
+   */
+  skim(): boolean {
+    if (this.#state !== WAITING || !this.#chunked) return true;
+    const { downstream, context } = this.#exchange;
+    const chunks = this.#chunks as ChunkedDecoder;
+    while (downstream.inputLength > 0 && !chunks.done) {
+      const start = downstream.inputOffset;
+      const next = chunks.next(context.u8, start, start + downstream.inputLength);
+      if (next < 0) {
+        this.#state = DONE;
+        this.#exchange.log('error', 'client sent invalid chunked body');
+        return false;
+      }
+      downstream.consume(next - start);
+      this.bytesReceived += next - start;
+    }
+    if (chunks.done) this.#state = DONE;
+    return true;
   }
 
   /** Throws away what still comes. */
@@ -145,6 +197,7 @@ export class RequestBody {
 
   /** Consumes what it can of the connection's input. */
   feed(): void {
+    if (this.#state === HELD_BACK && this.#exchange.downstream.inputLength > 0) this.#state = READING;
     if (this.#state !== READING && this.#state !== DISCARDING) return;
     if (this.#chunked) this.#feedChunks();
     else this.#feedLength();

@@ -92,7 +92,7 @@ export class ResponseWriter {
   /** A whole response at once. */
   respond(status: number, body: string | Uint8Array, contentType?: string): void {
     const exchange = this.#exchange;
-    if (this.started || exchange.finished) return;
+    if (this.started || exchange.finished || !this.#bodyIsSound()) return;
     exchange.run++;
     this.#contentType = contentType ?? exchange.location.defaultType;
     this.#compose(status, body.length);
@@ -116,7 +116,7 @@ export class ResponseWriter {
   /** The head of a response whose body follows. */
   begin(status: number, contentLength: number, contentType?: string): void {
     const exchange = this.#exchange;
-    if (this.started || exchange.finished) return;
+    if (this.started || exchange.finished || !this.#bodyIsSound()) return;
     exchange.run++;
     this.#contentType = contentType ?? exchange.location.defaultType;
     this.#compose(status, contentLength);
@@ -315,6 +315,14 @@ export class ResponseWriter {
     return this.#flushOnly();
   }
 
+  /** False: what has come of the request's body is bad, and that was answered instead. */
+  #bodyIsSound(): boolean {
+    const { body } = this.#exchange;
+    if (!body.left || body.skim()) return true;
+    this.finalize(400);
+    return false;
+  }
+
   /** A local response's head. */
   #compose(status: number, length: number): void {
     const exchange = this.#exchange;
@@ -416,7 +424,8 @@ export class ResponseWriter {
       this.#lastQueued = queued;
       downstream.connection.setDeadline(context.nowMs + location.sendTimeoutMs);
     }
-    return below;
+    // Nobody is there to wait for, when a backend may go on without its client.
+    return below || downstream.connection.closed;
   }
 }
 

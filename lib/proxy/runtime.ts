@@ -49,6 +49,8 @@ export interface LocationConfig extends LocationView {
   /** Bytes; 0 is unlimited. */
   readonly clientMaxBodySize: number;
   readonly clientBodyTimeoutMs: number;
+  /** Bytes of a body that are kept for another backend. */
+  readonly clientBodyBufferSize: number;
   readonly sendTimeoutMs: number;
   /** 0 closes after each response. */
   readonly keepaliveTimeoutMs: number;
@@ -169,9 +171,13 @@ export interface ProxyPassConfig {
   readonly setHeaders: readonly SetHeader[];
   /** Lower-cased names of backend fields that do not reach the client. */
   readonly hideHeaders: readonly string[];
+  /** A body that fits `clientBodyBufferSize` is read before a backend is asked. */
+  readonly requestBuffering: boolean;
   readonly connectTimeoutMs: number;
   readonly sendTimeoutMs: number;
   readonly readTimeoutMs: number;
+  /** A client that leaves does not end the backend's work. */
+  readonly ignoreClientAbort: boolean;
   readonly httpVersion: '1.0' | '1.1';
   readonly nextUpstream: NextUpstream;
 }

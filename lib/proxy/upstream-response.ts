@@ -19,6 +19,7 @@ const UNTIL_CLOSE = -2;
 
 /** Who decides about the attempt. */
 export interface ResponseOwner {
+  onInterim(status: number): void;
   onHead(status: number): boolean;
   onRelayed(below: boolean): void;
   onBodyDone(reusable: boolean): void;
@@ -125,9 +126,11 @@ export class UpstreamResponse {
         this.#switch(at, left);
         return;
       }
-      // 100 answers our own Expect, which we never send; nginx and we drop it.
-      if (head.status !== 100) exchange.writer.interim(head, this.#plan);
+      const { status } = head;
+      // The client gets a 100 of our own, and only where it waits for one.
+      if (status !== 100) exchange.writer.interim(head, this.#plan);
       head.begin();
+      this.#owner.onInterim(status);
       if (left === 0) {
         this.#stash.release();
         return;

@@ -117,6 +117,11 @@ export const requestVariables: readonly Variable[] = [
     doc: 'Content-Type of the request.',
   },
   {
+    name: 'request_body',
+    get: (exchange) => (exchange.requestBody === '' ? undefined : exchange.requestBody),
+    doc: 'Body of a request that was passed to a backend, once it was read whole and if it is not longer than `client_body_buffer_size`.',
+  },
+  {
     name: 'remote_user',
     get({ request }) {
       const header = request.header('authorization');

@@ -186,6 +186,13 @@ http {
   return proxy;
 }
 
+/** Waits until the proxy has no more descriptors than `before`. Result: how many it has then, or when patience ends. */
+export async function descriptorsBack(proxy: Proxy, before: number): Promise<number> {
+  const limit = Date.now() + PATIENCE_MS;
+  while (proxy.descriptors() > before && Date.now() < limit) await sleep(20);
+  return proxy.descriptors();
+}
+
 /** Whether a program can be run at all. */
 export function isInstalled(program: string, flag = '-v'): boolean {
   try {

@@ -58,6 +58,8 @@ describe('the configuration of the proxy', () => {
       hideHeaders: HIDDEN_HEADERS,
       connectTimeoutMs: 60_000,
       sendTimeoutMs: 60_000,
+      requestBuffering: true,
+      ignoreClientAbort: false,
       readTimeoutMs: 60_000,
       httpVersion: '1.1',
       nextUpstream: { error: true, timeout: true, invalidHeader: false, tries: 0, timeoutMs: 0 },

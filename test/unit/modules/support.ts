@@ -57,6 +57,7 @@ export class FakeExchange implements Exchange {
   serverName = 'example.com';
   location: LocationView;
   attempts: UpstreamAttempt[] = [];
+  requestBody = '';
   startedMs = 1000;
   nowMs = 1234;
   wallMs = Date.UTC(2026, 10, 21, 2, 35, 15, 678);

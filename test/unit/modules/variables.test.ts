@@ -26,6 +26,7 @@ const request: FakeRequest = {
 function exchange(): FakeExchange {
   const made = new FakeExchange(request);
   made.uri = '/a b';
+  made.requestBody = 'q=1';
   made.location = { name: '/', root: '/srv/www', serverIndex: 0 };
   made.response.status = 404;
   made.response.bytesSent = 300;
@@ -108,6 +109,7 @@ describe('variables', () => {
     ['$body_bytes_sent', '200'],
     ['$connection', '5'],
     ['$connection_requests', '2'],
+    ['$request_body', 'q=1'],
     ['$connection_time', '1.234'],
     ['$msec', `${Math.floor(Date.UTC(2026, 10, 21, 2, 35, 15) / 1000)}.678`],
     ['$pid', String(process.pid)],

@@ -142,6 +142,8 @@ export function proxyTo(
     hideHeaders: [],
     connectTimeoutMs: 5_000,
     sendTimeoutMs: 5_000,
+    requestBuffering: true,
+    ignoreClientAbort: false,
     readTimeoutMs: 5_000,
     httpVersion: '1.1',
     nextUpstream: {

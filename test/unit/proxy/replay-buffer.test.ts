@@ -2,13 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineContext } from '../../../lib/proxy/context.js';
 import { BlockPool } from '../../../lib/proxy/memory.js';
-import { REPLAY_LIMIT_BYTES, ReplayBuffer } from '../../../lib/proxy/replay-buffer.js';
+import { ReplayBuffer } from '../../../lib/proxy/replay-buffer.js';
 import { SegmentWriter } from '../../../lib/proxy/segment-writer.js';
 import { CountingAllocator, random } from './support.js';
 
 const SCRATCH = 1024;
 const WINDOW = 8192;
 const BLOCKS = 64 * 1024;
+const LIMIT_BYTES = 16 * 1024;
 
 interface Rig {
   readonly allocator: CountingAllocator;
@@ -27,6 +28,7 @@ function rig(capacity = 1 << 20): Rig {
   // All that the buffer knows of the engine.
   const context: Pick<EngineContext, 'u8' | 'blocks'> = { u8, blocks: pool };
   const replay = new ReplayBuffer(context as EngineContext);
+  replay.limitBytes = LIMIT_BYTES;
   return {
     allocator,
     pool,
@@ -74,8 +76,8 @@ describe('ReplayBuffer', () => {
     const { add, again, replay, allocator, pool } = rig();
     const below = random(3);
     let expected = '';
-    while (expected.length < REPLAY_LIMIT_BYTES) {
-      const length = Math.min(1 + below(3000), REPLAY_LIMIT_BYTES - expected.length);
+    while (expected.length < LIMIT_BYTES) {
+      const length = Math.min(1 + below(3000), LIMIT_BYTES - expected.length);
       const text = String.fromCharCode(33 + below(90)).repeat(length);
       add(text);
       expected += text;
@@ -89,7 +91,7 @@ describe('ReplayBuffer', () => {
 
   it('gives up, and gives its block back, at the first byte beyond', () => {
     const { add, again, replay, allocator } = rig();
-    add('x'.repeat(REPLAY_LIMIT_BYTES));
+    add('x'.repeat(LIMIT_BYTES));
     add('y');
     expect(replay.complete).toBe(false);
     expect(again()).toBe('');
@@ -115,7 +117,7 @@ describe('ReplayBuffer', () => {
 
   it('begins anew after clear', () => {
     const { add, again, replay, allocator, pool } = rig();
-    add('x'.repeat(REPLAY_LIMIT_BYTES + 1));
+    add('x'.repeat(LIMIT_BYTES + 1));
     replay.clear();
     expect(replay.complete).toBe(true);
     add('second');

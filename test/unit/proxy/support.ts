@@ -104,6 +104,7 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     headerFilters: [],
     logHandlers: [],
     clientMaxBodySize: 1 << 20,
+    clientBodyBufferSize: 16 * 1024,
     clientBodyTimeoutMs: 60_000,
     sendTimeoutMs: 60_000,
     keepaliveTimeoutMs: 75_000,

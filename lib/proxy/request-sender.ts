@@ -1,0 +1,135 @@
+/**
+ * Sends a request to a backend: the head as the plan composes it, then the body in the
+ * framing that it came in: what was kept of it first, the rest as it arrives.
+ */
+import type { Connection } from '../reactor/connection.js';
+import type { AttemptRecord } from './attempts.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { ProxyPlan } from './proxy-plan.js';
+import { ReplayBuffer } from './replay-buffer.js';
+
+/** A kept body up to this size leaves in one call with the head. */
+const INLINE_REPLAY_BYTES = 16 * 1024;
+
+/** Results of {@link RequestSender.start}. */
+export const SENT = 0;
+/** The connection's queue is above its high watermark. */
+export const SENT_ABOVE = 1;
+/** Nothing was sent: there is no room to compose the head. */
+export const TOO_LARGE = 2;
+
+export class RequestSender {
+  /** What was read of the body, for another attempt. */
+  readonly replay: ReplayBuffer;
+  /** The request has the client's body. */
+  sendsBody = false;
+  /** The whole request was handed to the connection. */
+  complete = false;
+  /** It asks for an upgrade. */
+  upgrading = false;
+  /** It asks whether the body is wanted that the client holds back. */
+  asks = false;
+  readonly #exchange: ExchangeImpl;
+  #plan!: ProxyPlan;
+  #attempt!: AttemptRecord;
+
+  constructor(exchange: ExchangeImpl) {
+    this.#exchange = exchange;
+    this.replay = new ReplayBuffer(exchange.context);
+  }
+
+  /** A run begins. */
+  begin(plan: ProxyPlan): void {
+    const { methodOverride, head, location } = this.#exchange;
+    this.#plan = plan;
+    this.sendsBody = methodOverride === undefined && head.hasBody;
+    this.replay.limitBytes = location.clientBodyBufferSize;
+  }
+
+  /** Whether every byte of the body that was taken from the client can be sent again. */
+  get replayable(): boolean {
+    return !this.sendsBody || !this.#exchange.body.begun || this.replay.complete;
+  }
+
+  /**
+   * Whether the body is to be read first: the whole of it may fit, some of it is missing, and
+   * the client does not hold it back until the backend has spoken.
+   */
+  get collects(): boolean {
+    const { body, head, location } = this.#exchange;
+    if (!this.sendsBody || !this.#plan.config.requestBuffering || body.arrived) return false;
+    if (head.contentLength > location.clientBodyBufferSize) return false;
+    return !(this.#plan.forwardsExpect && body.untouched);
+  }
+
+  /** Whether the body can be framed for the backend: HTTP/1.0 needs its length. */
+  get framable(): boolean {
+    return !this.#loses || (!this.#exchange.body.left && this.replay.complete);
+  }
+
+  /** The body came in chunks, and the backend knows none. */
+  get #loses(): boolean {
+    return this.sendsBody && this.#exchange.head.chunked && this.#plan.config.httpVersion === '1.0';
+  }
+
+  /** Hands the head and what there is of the body to a connection. Result: SENT, SENT_ABOVE, TOO_LARGE. */
+  start(to: Connection, attempt: AttemptRecord): number {
+    const { body, head, context } = this.#exchange;
+    const { writer } = context;
+    this.#attempt = attempt;
+    this.asks = this.sendsBody && this.#plan.forwardsExpect && body.untouched;
+    const loses = this.#loses;
+    this.upgrading = this.#plan.compose(this.#exchange, this.asks, loses ? this.replay.length : -1);
+    if (writer.overflowed) return TOO_LARGE;
+    this.complete = true;
+    if (this.sendsBody) {
+      if (this.replay.length > INLINE_REPLAY_BYTES) {
+        this.#flush(to);
+        writer.reset();
+      }
+      if (body.begun) this.replay.write(writer, head.chunked && !loses);
+      // With Content-Length, what is there leaves with the head.
+      body.takeInline(writer, this.replay);
+      if (body.left) this.complete = false;
+      else if (head.chunked && !loses) this.#lastChunk();
+    }
+    return this.#flush(to) ? SENT : SENT_ABOVE;
+  }
+
+  /** More of the body. False: the connection's queue is above its high watermark. */
+  data(to: Connection, offset: number, length: number): boolean {
+    const { head, context } = this.#exchange;
+    if (!head.chunked) {
+      this.#attempt.bytesSent += length;
+      return to.writeArena(offset, length);
+    }
+    const { writer, common } = context;
+    writer.reset();
+    writer.raw(`${length.toString(16)}\r\n`);
+    writer.copy(offset, length);
+    writer.constant(common.crlf);
+    return this.#flush(to);
+  }
+
+  /** The body has ended. */
+  end(to: Connection): void {
+    this.complete = true;
+    if (!this.#exchange.head.chunked) return;
+    this.#exchange.context.writer.reset();
+    this.#lastChunk();
+    this.#flush(to);
+  }
+
+  #lastChunk(): void {
+    const { body, context } = this.#exchange;
+    context.writer.raw('0\r\n');
+    context.writer.raw(body.trailers);
+    context.writer.raw('\r\n');
+  }
+
+  #flush(to: Connection): boolean {
+    const { writer } = this.#exchange.context;
+    this.#attempt.bytesSent += writer.total;
+    return to.writeSegments(writer.pairsOffset, writer.count, writer.total);
+  }
+}
