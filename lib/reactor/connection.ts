@@ -69,7 +69,8 @@ export interface ConnectionHandler {
   onConnect?(connection: Connection): void;
   /**
    * While reading was paused the peer sent FIN (`reset` false) or the connection broke
-   * (`reset` true, also after a write that failed). Data may still wait to be read: it is
+   * (`reset` true, also after a write that failed), or onData paused it and that was known
+   * already. Data may still wait to be read: it is
    * after resume(), and destroy() drops it. Without this method a paused connection closes
    * when a write fails, and any other news waits for resume().
    */
@@ -420,7 +421,7 @@ export class Connection implements Owner, TimerOwner, Closing {
         return;
       }
       if (this.#pauses > 0) {
-        this.#state |= ending ? UNREAD | UNREAD_END : UNREAD;
+        this.#hangUpWhilePaused(flags);
         return;
       }
       if (budget === 0) {

@@ -179,6 +179,27 @@ describe('pause and resume', () => {
       server.close();
     }));
 
+  test('a FIN that came with the data whose handler pauses is told by onHangup', () =>
+    run(async (reactor) => {
+      const { client, server, serverSide } = await connectedPair(reactor);
+      const hangups: boolean[] = [];
+      Object.assign(serverSide, { onHangup: (_: unknown, reset: boolean) => hangups.push(reset) });
+      serverSide.react = (event) => {
+        if (event === 'data') server.pause();
+      };
+      // Data and FIN are there before the turn that reads.
+      client.write('last words');
+      client.end();
+      await serverSide.seen('data');
+      await reactor.sleep(20);
+      expect(hangups).toEqual([false]);
+      expect(serverSide.events).toEqual(['data']);
+      server.resume();
+      await serverSide.seen('end');
+      expect(serverSide.text).toBe('last words');
+      server.close();
+    }));
+
   test('a reset while paused is told by onHangup', () =>
     run(async (reactor) => {
       const { client, server, serverSide } = await connectedPair(reactor);
