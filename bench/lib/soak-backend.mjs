@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:net';
 import { HttpReader } from './http-reader.mjs';
-import { faultOf, planOf } from './soak-plan.mjs';
+import { abortOf, faultOf, planOf } from './soak-plan.mjs';
 
 /**
  * @typedef {object} SoakBackend
@@ -12,6 +12,8 @@ import { faultOf, planOf } from './soak-plan.mjs';
  * @property {Map<number, number>} deliveries how often each upload arrived whole
  * @property {Record<string, number>} faults how often each fault was played
  * @property {string[]} wrong uploads with wrong bytes
+ * @property {number[]} noticed milliseconds from a client's departure to the end of its connection here
+ * @property {() => number} held connections of requests that were left and that are still open
  * @property {() => number} open connections that are open now
  * @property {() => void} close
  */
@@ -75,11 +77,37 @@ function play(socket, plan, fault) {
 }
 
 /**
- * Starts the backend on a port of 127.0.0.1, 0 for a free one.
- * @param {number} seed
+ * Plays the beginning of an answer to a request that the client leaves: nothing, half of
+ * it, or a tunnel that echoes.
+ * @param {import('node:net').Socket} socket
+ * @param {import('./soak-plan.mjs').Plan} plan
+ * @param {import('./soak-plan.mjs').Abort} abort
+ */
+function playHeld(socket, plan, { stage }) {
+  if (stage === 'in-answer') {
+    const answer = answerOf(plan);
+    const headEnd = answer.indexOf('\r\n\r\n') + 4;
+    socket.write(answer.subarray(0, headEnd + Math.floor((answer.length - headEnd) / 2)));
+  } else if (stage === 'tunnel') {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+    socket.on('data', (chunk) => socket.write(chunk));
+  }
+}
+
+/**
+ * @typedef {object} BackendOptions
+ * @property {number} seed
+ * @property {number} [port] of 127.0.0.1, 0 for a free one
+ * @property {number} [aborts] share of the requests that the client leaves
+ * @property {Map<number, number>} [departures] when it did, by the request's number
+ */
+
+/**
+ * Starts the backend.
+ * @param {BackendOptions} options
  * @returns {Promise<SoakBackend>}
  */
-export function startSoakBackend(seed, port = 0) {
+export function startSoakBackend({ seed, port = 0, aborts = 0, departures = new Map() }) {
   /** @type {Map<number, number>} */
   const deliveries = new Map();
   /** @type {Map<number, number>} */
@@ -90,6 +118,20 @@ export function startSoakBackend(seed, port = 0) {
   const wrong = [];
   /** @type {Set<import('node:net').Socket>} */
   const sockets = new Set();
+  /** @type {number[]} */
+  const noticed = [];
+  let held = 0;
+
+  /** Keeps a connection until the proxy ends it. @param {import('node:net').Socket} socket @param {number} id */
+  const hold = (socket, id) => {
+    held++;
+    socket.once('close', () => {
+      held--;
+      const departure = departures.get(id);
+      if (departure === undefined) wrong.push(`request ${id}: dropped before its client left`);
+      else noticed.push(performance.now() - departure);
+    });
+  };
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
@@ -104,8 +146,15 @@ export function startSoakBackend(seed, port = 0) {
       for (let message = reader.next(); message !== undefined && !over; message = reader.next()) {
         const id = Number(/^[A-Z]+ \/([0-9]+) /.exec(message.head)?.[1]);
         const plan = planOf(seed, id);
-        if (!message.body.equals(plan.upload))
+        if (!message.body.equals(plan.upload) && !/\r\nupgrade:/i.test(message.head))
           wrong.push(`request ${id}: ${message.body.length} wrong bytes`);
+        const abort = abortOf(seed, id, aborts);
+        if (abort !== undefined) {
+          over = true;
+          hold(socket, id);
+          playHeld(socket, plan, abort);
+          break;
+        }
         if (plan.upload.length > 0) deliveries.set(id, (deliveries.get(id) ?? 0) + 1);
         const attempt = sights.get(id) ?? 0;
         sights.set(id, attempt + 1);
@@ -123,7 +172,8 @@ export function startSoakBackend(seed, port = 0) {
         server.close();
         for (const socket of sockets) socket.destroy();
       };
-      resolve({ port: address.port, deliveries, faults, wrong, open: () => sockets.size, close });
+      const seen = { deliveries, faults, wrong, noticed, held: () => held, open: () => sockets.size };
+      resolve({ port: address.port, ...seen, close });
     });
   });
 }

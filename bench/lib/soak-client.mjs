@@ -2,12 +2,9 @@
  * The soak's clients: each sends one request after another, on a kept connection
  * while there is one, and judges every answer.
  */
-import { connect } from 'node:net';
-import { HttpReader } from './http-reader.mjs';
-import { planOf } from './soak-plan.mjs';
-
-/** An answer that has not ended after this long is a hang, milliseconds. */
-const HANG_MS = 20_000;
+import { playAbort, playTunnel } from './soak-aborts.mjs';
+import { Connection } from './soak-connection.mjs';
+import { abortOf, planOf } from './soak-plan.mjs';
 
 /**
  * @typedef {object} Tally
@@ -15,17 +12,22 @@ const HANG_MS = 20_000;
  * @property {number} refused answers of the proxy's own: 502, 504
  * @property {number} broken answers that visibly broke off
  * @property {number} closed connections that ended without an answer
+ * @property {number} tunnels that echoed and were then left
+ * @property {Record<string, number>} aborted requests that the client left, by stage and manner
  * @property {number} connections that were opened
  * @property {string[]} failures wrong bytes, wrong statuses, hangs
  */
 
 /** @returns {Tally} */
 export function newTally() {
-  return { right: 0, refused: 0, broken: 0, closed: 0, connections: 0, failures: [] };
+  return {
+    ...{ right: 0, refused: 0, broken: 0, closed: 0, tunnels: 0, connections: 0 },
+    ...{ aborted: {}, failures: [] },
+  };
 }
 
 /** @param {import('./soak-plan.mjs').Plan} plan */
-function requestOf({ target, upload, uploadChunked }) {
+export function requestOf({ target, upload, uploadChunked }) {
   if (upload.length === 0) return Buffer.from(`GET ${target} HTTP/1.1\r\nHost: soak\r\n\r\n`);
   const head = `POST ${target} HTTP/1.1\r\nHost: soak\r\n`;
   if (!uploadChunked) {
@@ -36,61 +38,6 @@ function requestOf({ target, upload, uploadChunked }) {
     upload,
     Buffer.from('\r\n0\r\n\r\n'),
   ]);
-}
-
-/** One kept connection to the proxy. */
-class Connection {
-  #socket;
-  #reader = new HttpReader();
-  #notify = () => {};
-  ended = false;
-
-  /** @param {number} port */
-  constructor(port) {
-    this.#socket = connect({ host: '127.0.0.1', port, noDelay: true });
-    this.#socket.on('data', (chunk) => {
-      this.#reader.push(chunk);
-      this.#notify();
-    });
-    for (const event of ['end', 'close', 'error']) {
-      this.#socket.on(event, () => {
-        this.ended = true;
-        this.#reader.end();
-        this.#notify();
-      });
-    }
-  }
-
-  /**
-   * @param {Buffer} bytes
-   * @returns {Promise<import('./http-reader.mjs').HttpMessage | 'closed' | 'hang'>}
-   */
-  exchange(bytes) {
-    this.#socket.write(bytes);
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => resolve('hang'), HANG_MS);
-      const done = (/** @type {import('./http-reader.mjs').HttpMessage | 'closed'} */ result) => {
-        clearTimeout(timer);
-        this.#notify = () => {};
-        resolve(result);
-      };
-      this.#notify = () => {
-        try {
-          const message = this.#reader.next();
-          if (message !== undefined) done(message);
-          else if (this.ended) done('closed');
-        } catch (error) {
-          clearTimeout(timer);
-          reject(error);
-        }
-      };
-      this.#notify();
-    });
-  }
-
-  close() {
-    this.#socket.destroy();
-  }
 }
 
 /**
@@ -110,26 +57,54 @@ function judge(tally, plan, { status, body, complete, head }) {
 }
 
 /**
- * Sends the requests that `take` hands out until it has no more.
- * @param {{ port: number, seed: number, tally: Tally, take: () => number | undefined }} options
+ * @typedef {object} Clients
+ * @property {number} port
+ * @property {number} seed
+ * @property {number} aborts share of the requests that are left
+ * @property {Tally} tally
+ * @property {Map<number, number>} departures when the client left a request, by its number
+ * @property {() => number | undefined} take hands out the requests' numbers
  */
-export async function runClient({ port, seed, tally, take }) {
+
+/**
+ * One request on a connection.
+ * @param {Clients} clients
+ * @param {Connection} connection
+ * @param {number} id
+ * @returns {Promise<boolean>} whether the connection can carry another one
+ */
+async function runRequest(clients, connection, id) {
+  const { seed, aborts, tally } = clients;
+  const plan = planOf(seed, id);
+  const abort = abortOf(seed, id, aborts);
+  if (abort !== undefined) {
+    const play = abort.stage === 'tunnel' ? playTunnel : playAbort;
+    await play(clients, connection, plan, abort);
+    return false;
+  }
+  const answer = await connection.exchange(requestOf(plan)).catch((error) => String(error));
+  if (answer === 'closed') tally.closed++;
+  else if (typeof answer === 'string') tally.failures.push(`${plan.target}: ${answer}`);
+  else judge(tally, plan, answer);
+  return typeof answer !== 'string' && answer.complete && answer.keepAlive;
+}
+
+/**
+ * Sends the requests that `take` hands out until it has no more.
+ * @param {Clients} clients
+ */
+export async function runClient(clients) {
   /** @type {Connection | undefined} */
   let connection;
-  for (let id = take(); id !== undefined; id = take()) {
-    const plan = planOf(seed, id);
+  for (let id = clients.take(); id !== undefined; id = clients.take()) {
     if (connection === undefined || connection.ended) {
-      connection = new Connection(port);
-      tally.connections++;
+      connection?.close();
+      connection = new Connection(clients.port);
+      clients.tally.connections++;
     }
-    const answer = await connection.exchange(requestOf(plan)).catch((error) => String(error));
-    if (answer === 'closed') tally.closed++;
-    else if (typeof answer === 'string') tally.failures.push(`${plan.target}: ${answer}`);
-    else judge(tally, plan, answer);
-    if (typeof answer === 'string' || !answer.complete || !answer.keepAlive) {
-      connection.close();
-      connection = undefined;
-    }
+    if (await runRequest(clients, connection, id)) continue;
+    connection.close();
+    connection = undefined;
   }
   connection?.close();
 }

@@ -19,8 +19,26 @@ export const FAULTS = /** @type {const} */ ([
 
 /** @typedef {(typeof FAULTS)[number]} Fault */
 
+/** Where a client leaves. In a tunnel it leaves after its bytes came back. */
+export const STAGES = /** @type {const} */ (['in-head', 'in-body', 'awaiting', 'in-answer', 'tunnel']);
+
+/** How it leaves. */
+export const MANNERS = /** @type {const} */ (['close', 'reset', 'half-close']);
+
+/** @typedef {(typeof STAGES)[number]} Stage */
+/** @typedef {(typeof MANNERS)[number]} Manner */
+
+/**
+ * @typedef {object} Abort
+ * @property {Stage} stage
+ * @property {Manner} manner
+ * @property {number} share of the head or the body that is sent before
+ * @property {number} delayMs between the last byte and the departure
+ */
+
 /**
  * @typedef {object} Plan
+ * @property {number} id
  * @property {string} target
  * @property {Buffer} upload body of the request; empty means GET
  * @property {boolean} uploadChunked
@@ -66,7 +84,7 @@ export function planOf(seed, id) {
   const body = bytesOf(id, size());
   const pick = random();
   const framing = pick < 0.6 ? 'length' : pick < 0.9 ? 'chunked' : 'close';
-  return { target: `/${id}`, upload, uploadChunked, body, framing };
+  return { id, target: `/${id}`, upload, uploadChunked, body, framing };
 }
 
 /**
@@ -80,4 +98,21 @@ export function faultOf(seed, id, attempt) {
   const random = generator(seed * 7_919 + id * 31 + attempt * 1_000_000_007);
   if (random() < 0.8) return 'none';
   return FAULTS[1 + Math.floor(random() * (FAULTS.length - 1))] ?? 'none';
+}
+
+/**
+ * Whether and how the client leaves request `id`.
+ * @param {number} seed
+ * @param {number} id
+ * @param {number} aborts share of the requests that are left
+ * @returns {Abort | undefined}
+ */
+export function abortOf(seed, id, aborts) {
+  if (aborts === 0) return undefined;
+  const random = generator(seed * 15_485_863 + id * 17);
+  if (random() >= aborts) return undefined;
+  const stage = STAGES[Math.floor(random() * STAGES.length)] ?? 'awaiting';
+  const manner = MANNERS[Math.floor(random() * MANNERS.length)] ?? 'close';
+  const share = random();
+  return { stage, manner, share, delayMs: random() < 0.5 ? 0 : random() * 20 };
 }

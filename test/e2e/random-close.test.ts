@@ -1,5 +1,6 @@
 /**
- * A small soak with a backend that closes at random; bench/soak.mjs is the large one.
+ * Small soaks with a backend that closes at random, and with clients that leave at
+ * random; bench/soak.mjs is the large one.
  * The seed of a failure is in its message: `node bench/soak.mjs --seed N` plays it again.
  */
 import { spawn } from 'node:child_process';
@@ -16,14 +17,17 @@ interface SoakResult {
   readonly refused: number;
   readonly broken: number;
   readonly closed: number;
+  readonly aborted: Readonly<Record<string, number>>;
+  readonly tunnels: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly failures: readonly string[];
 }
 
-function runSoak(requests: number): Promise<SoakResult> {
+function runSoak(requests: number, ...more: readonly string[]): Promise<SoakResult> {
   const contestant = IS_MILLRACE ? 'millrace' : 'nginx';
   const seed = process.env['MILLRACE_E2E_SEED'] ?? String(Math.floor(Math.random() * 1e9));
   const args = [SOAK, '--json', '--requests', String(requests), '--seed', seed, '--contestant', contestant];
+  args.push(...more);
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...(IS_MILLRACE ? { MILLRACE_BINARY: BINARY } : {}) },
@@ -54,3 +58,21 @@ test('5,000 requests to a backend that closes at random', { timeout: 90_000 }, a
   expect(Object.keys(result.faults)).toHaveLength(9);
   expect(result.right).toBeGreaterThan(requests * 0.8);
 });
+
+// nginx has no tunnels without configuration, and keeps a backend while a body is sent to it.
+test.runIf(IS_MILLRACE)(
+  '2,000 requests, a third of them left by the client',
+  { timeout: 90_000 },
+  async () => {
+    const requests = 2000;
+    const result = await runSoak(requests, '--aborts', '0.33');
+    const left = Object.values(result.aborted).reduce((sum, one) => sum + one, 0);
+    console.log(`soak with seed ${result.seed}: ${left} left, ${result.tunnels} tunnels`);
+    expect({ seed: result.seed, failures: result.failures }).toEqual({ seed: result.seed, failures: [] });
+    expect(result.right + result.refused + result.broken + result.closed + left).toBe(requests);
+    // At every stage and in every manner: 5 × 3 of them.
+    expect(Object.keys(result.aborted)).toHaveLength(15);
+    expect(left).toBeGreaterThan(requests / 4);
+    expect(result.tunnels).toBeGreaterThan(requests / 40);
+  },
+);
