@@ -11,6 +11,7 @@
         'native/net/address.cc',
         'native/net/message.cc',
         'native/net/socket.cc',
+        'native/relay/relay.cc',
         'native/scan/name_table.cc',
         'native/scan/scan_fields.cc',
         'native/binding/addon.cc',
@@ -19,6 +20,7 @@
         'native/binding/host_calls.cc',
         'native/binding/hot_calls.cc',
         'native/binding/message_calls.cc',
+        'native/binding/relay_calls.cc',
         'native/binding/socket_calls.cc',
         'native/binding/stream_calls.cc',
       ],
@@ -41,6 +43,7 @@
             'native/base/memory_linux.cc',
             'native/net/os_linux.cc',
             'native/poller/poller_epoll.cc',
+            'native/relay/pipes_linux.cc',
           ],
           'ldflags': ['-Wl,--version-script=<(module_root_dir)/native/binding/exports.map'],
         }, {
@@ -48,6 +51,7 @@
             'native/base/memory_bsd.cc',
             'native/net/os_bsd.cc',
             'native/poller/poller_kqueue.cc',
+            'native/relay/pipes_none.cc',
           ],
         }],
         ['OS=="mac"', {

@@ -29,6 +29,22 @@ export const READY_EOF = 4;
 /** The socket is in error: the next read or write reports it. */
 export const READY_ERROR = 8;
 
+/** A relay from this stream is over: {@link NativeBinding.relayState}. */
+export const READY_RELAYED = 16;
+
+/** Results of {@link NativeBinding.relayState}: the relay goes on. */
+export const RELAY_RUNNING = 0;
+/** Everything was moved, and the source is drained. */
+export const RELAY_DONE = 1;
+/** Everything was moved, and more, or the end, waits at the source. */
+export const RELAY_DONE_MORE = 2;
+/** The source's stream ended; early, if there was a length. */
+export const RELAY_SOURCE_ENDED = 3;
+/** Reading failed, or the source was closed: {@link NativeBinding.relayError}. */
+export const RELAY_SOURCE_FAILED = 4;
+/** Writing failed, or the target was closed. */
+export const RELAY_TARGET_FAILED = 5;
+
 /** Result of {@link TurnFunction}: nothing is left to do in this turn. */
 export const TURN_DONE = 0;
 /** Settle promises and ticks, then call the turn function again with `resumed` set. */
@@ -129,12 +145,14 @@ export interface NativeBinding {
   reportException(error: unknown): void;
   /** Reads the monotonic clock now, writes it to `layout.now`, and returns it in ms. */
   updateClock(): number;
-  /** Counters for tests and status pages: open descriptors, timers, blocks, turns. */
+  /** Counters for tests and status pages: open descriptors, timers, blocks, relays, pipes, turns. */
   counters(): {
     slots: number;
     timers: number;
     blocks: number;
     blockBytes: number;
+    relays: number;
+    pipes: number;
     turns: number;
     polls: number;
   };
@@ -193,6 +211,44 @@ export interface NativeBinding {
   sendFds(handle: number, offset: number, length: number, fds: number, count: number): number;
   /** Receives bytes and descriptors: result bytes; `table[0]` is the count, the descriptors follow. Close-on-exec. */
   receiveFds(handle: number, offset: number, length: number): number;
+
+  // Relays: the bytes of long bodies, from socket to socket without a turn for each piece.
+
+  /**
+   * Takes over the reading of `source` and the writing to `target` for `length` bytes
+   * (>= 1; Infinity: until the source ends). Nothing happens before the source's next
+   * readiness: {@link markReady} for what is readable already. While it runs, neither
+   * READY_READ of the source nor READY_WRITE of the target is reported; `sourceWrites` (0,
+   * 1): its owner waits for READY_WRITE of the source. The source's READY_RELAYED says that
+   * it is over.
+   *
+   * While bytes are waited for, deadlines[sourceTimer] is the time of the last ones plus its
+   * timeout; while the target takes none, deadlines[targetTimer] likewise; the other one is
+   * Infinity. -1 for no timer.
+   *
+   * Result: a relay's handle, kept until {@link relayEnd}; -EBADF, -EBUSY (one of them has
+   * such a relay already), -ENFILE, -EINVAL.
+   */
+  relayStart(
+    source: number,
+    target: number,
+    length: number,
+    sourceWrites: number,
+    sourceTimer: number,
+    sourceTimeoutMs: number,
+    targetTimer: number,
+    targetTimeoutMs: number,
+  ): number;
+  /** RELAY_*; -EBADF for a handle that has ended. */
+  relayState(relay: number): number;
+  /** The errno of RELAY_SOURCE_FAILED and RELAY_TARGET_FAILED. */
+  relayError(relay: number): number;
+  /** Bytes read from the source so far. */
+  relayReceived(relay: number): number;
+  /** Bytes that the target's kernel has taken so far. */
+  relaySent(relay: number): number;
+  /** Forgets a relay. One that runs stops, and what it holds between source and target is dropped. */
+  relayEnd(relay: number): void;
 
   // Timers. Moving a deadline later is `deadlines[id] = t`; earlier (t < scheduled[id]) needs timerArm too.
 

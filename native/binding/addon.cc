@@ -41,7 +41,8 @@ NAPI_MODULE_INIT() {
                   ExportCalls(env, exports, host, kHotCalls) &&
                   ExportCalls(env, exports, host, kStreamCalls) &&
                   ExportCalls(env, exports, host, kSocketCalls) &&
-                  ExportCalls(env, exports, host, kMessageCalls);
+                  ExportCalls(env, exports, host, kMessageCalls) &&
+                  ExportCalls(env, exports, host, kRelayCalls);
   if (!ok) return ThrowError(env, "cannot set up the addon");
   return exports;
 }

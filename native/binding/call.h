@@ -71,6 +71,7 @@ extern const Export kHotCalls[];
 extern const Export kStreamCalls[];
 extern const Export kSocketCalls[];
 extern const Export kMessageCalls[];
+extern const Export kRelayCalls[];
 
 }  // namespace millrace
 

@@ -34,6 +34,7 @@ const char* Host::OpenLoop() {
   if (shared_ == nullptr || !shared_->arena.Open()) return "cannot reserve the arena's memory";
   arena_ = &shared_->arena;
   if (loop_.Open(arena_) < 0) return "cannot open the poller";
+  if (!relays_.Open(&loop_)) return "cannot reserve the relays' memory";
   if (napi_get_uv_event_loop(env_, &uv_) != napi_ok) return "this environment has no event loop";
   if (loop_.WatchForeign(uv_backend_fd(uv_)) < 0) return "cannot watch libuv's descriptor";
   return nullptr;
@@ -138,7 +139,7 @@ void Host::OnPrepare() {
   for (;;) {
     const int status = loop_.Poll(limit_ms);
     MILLRACE_CHECK(status >= 0);
-    if (wanted_ || loop_.event_count() > 0 || loop_.due_count() > 0) {
+    if (relays_.Serve() > 0 || wanted_ || loop_.due_count() > 0) {
       RunTurn();
       if (stopped_) return;
     }
@@ -216,7 +217,10 @@ void Host::Stop() {
   stopped_ = true;
   if (turn_ != nullptr) napi_delete_reference(env_, turn_);
   if (context_ != nullptr) napi_async_destroy(env_, context_);
-  if (opened_) loop_.CloseAll();
+  if (opened_) {
+    relays_.EndAll();
+    loop_.CloseAll();
+  }
   if (open_handles_ == 0) {
     OnClosed();
     return;

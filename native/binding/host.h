@@ -35,6 +35,7 @@
 #include "base/arena.h"
 #include "loop/loop.h"
 #include "net/address.h"
+#include "relay/relay.h"
 #include "scan/name_table.h"
 
 namespace millrace {
@@ -55,6 +56,7 @@ class Host {
 
   bool opened() const { return opened_; }
   Loop& loop() { return loop_; }
+  Relays& relays() { return relays_; }
   Arena& arena() { return *arena_; }
   uint64_t turns() const { return turns_; }
   Address& last_sender() { return last_sender_; }
@@ -94,6 +96,7 @@ class Host {
   Arena* arena_ = nullptr;  // shared_->arena
   SharedArena* shared_ = nullptr;
   Loop loop_;
+  Relays relays_;
   uv_loop_t* uv_ = nullptr;
   uv_prepare_t prepare_{};
   uv_idle_t idle_{};

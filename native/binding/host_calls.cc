@@ -51,6 +51,8 @@ napi_value Counters(napi_env env, napi_callback_info info) {
   SetNumber(env, result, "timers", opened ? host->loop().timers().size() : 0);
   SetNumber(env, result, "blocks", opened ? blocks->blocks() : 0);
   SetNumber(env, result, "blockBytes", opened ? blocks->block_bytes() : 0);
+  SetNumber(env, result, "relays", opened ? host->relays().size() : 0);
+  SetNumber(env, result, "pipes", opened ? static_cast<size_t>(host->relays().pipe_count()) : 0);
   SetNumber(env, result, "turns", host->turns());
   SetNumber(env, result, "polls", opened ? host->loop().polls() : 0);
   return result;

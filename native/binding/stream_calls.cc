@@ -24,6 +24,7 @@ napi_value Close(napi_env env, napi_callback_info info) {
   int32_t n[1];
   Host* host = Integers(env, info, n);
   if (host == nullptr) return nullptr;
+  host->relays().OnClose(n[0]);
   return Number(env, host->loop().Close(n[0]));
 }
 

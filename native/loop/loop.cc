@@ -158,6 +158,16 @@ void Loop::Report(Handle handle, Descriptor& descriptor, uint32_t flags) {
   descriptor.event_index = index + 1;
 }
 
+void Loop::ReportNow(Handle handle, uint32_t flags) {
+  Descriptor* descriptor = Find(handle);
+  if (descriptor == nullptr) return;
+  if (descriptor->event_index > 0 || event_count_ < event_capacity_) {
+    Report(handle, *descriptor, flags);
+  } else {
+    MarkReady(handle, flags);
+  }
+}
+
 // Moves the ready list into the events, as far as there is room.
 void Loop::CollectReady() {
   while (ready_count_ > 0 && event_count_ < event_capacity_) {

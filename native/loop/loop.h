@@ -31,6 +31,7 @@ struct Descriptor {
   bool enabled;         // listeners: wanted by the owner
   bool starved;         // listeners: out of descriptors or memory, to be resumed
   bool shared;          // its open file description may be known elsewhere
+  bool awaits_write;    // AwaitWritable was called; whoever needs to know clears it
   uint8_t peer_length;  // bytes of `peer` in use; 0: unknown
   uint8_t peer[28];     // sockaddr of the peer (sockaddr_in6 is the longest)
 };
@@ -58,8 +59,13 @@ class Loop {
   // Reports `flags` for the handle in the next turn. Result: 0 or -EBADF.
   int MarkReady(Handle handle, uint32_t flags);
 
+  // Reports `flags` in this turn: with what is reported for the handle already, behind it,
+  // or when there is no room in the next turn. For who serves events before the owner does.
+  void ReportNow(Handle handle, uint32_t flags);
+
   // After a send that took less than it was given.
-  void AwaitWritable(Handle handle, const Descriptor& descriptor) {
+  void AwaitWritable(Handle handle, Descriptor& descriptor) {
+    descriptor.awaits_write = true;
     poller_.AwaitWritable(descriptor.fd, static_cast<uint32_t>(handle));
   }
 

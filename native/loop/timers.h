@@ -31,6 +31,12 @@ class Timers {
   // Infinity it leaves the heap. Result: 0, or -EINVAL for an id that does not live.
   int Arm(int32_t id);
 
+  // Moves a living timer to `at`, lazily where that will do.
+  void MoveTo(int32_t id, double at) {
+    deadlines_[id] = at;
+    if (at < scheduled_[id]) Arm(id);
+  }
+
   // Disarms and frees the id, which is given out again only after Recycle().
   int Remove(int32_t id);
 

@@ -38,7 +38,7 @@ int OpenDatagram(Loop& loop, const char* address, int port, uint32_t flags) {
 }
 
 int SendTo(Loop& loop, Handle handle, const void* data, size_t size, const Address* to) {
-  const Descriptor* descriptor = loop.Find(handle);
+  Descriptor* descriptor = loop.Find(handle);
   if (descriptor == nullptr) return -EBADF;
   const int result = RetryOnInterrupt([&] {
     return sendto(descriptor->fd, data, size, os::kSendFlags, to == nullptr ? nullptr : &to->any,
@@ -59,7 +59,7 @@ int ReceiveFrom(Loop& loop, Handle handle, void* data, size_t size, Address* sen
 
 int SendFds(Loop& loop, Handle handle, const void* data, size_t size, const int32_t* fds,
             int count) {
-  const Descriptor* descriptor = loop.Find(handle);
+  Descriptor* descriptor = loop.Find(handle);
   if (descriptor == nullptr) return -EBADF;
   if (size == 0 || count < 0 || count > kMaxPassedFds) return -EINVAL;
   iovec part{const_cast<void*>(data), size};

@@ -155,7 +155,7 @@ int Connect(Loop& loop, const char* address, int port, const char* local_address
 }
 
 int ConnectResult(Loop& loop, Handle handle) {
-  const Descriptor* descriptor = loop.Find(handle);
+  Descriptor* descriptor = loop.Find(handle);
   if (descriptor == nullptr) return -EBADF;
   int error = 0;
   socklen_t size = sizeof error;
@@ -175,8 +175,15 @@ int Receive(Loop& loop, Handle handle, void* data, size_t size) {
   return RetryOnInterrupt([&] { return recv(descriptor->fd, data, size, 0); });
 }
 
-int Send(Loop& loop, Handle handle, const void* data, size_t size) {
+bool HasInput(Loop& loop, Handle handle) {
   const Descriptor* descriptor = loop.Find(handle);
+  if (descriptor == nullptr) return false;
+  char byte;
+  return RetryOnInterrupt([&] { return recv(descriptor->fd, &byte, 1, MSG_PEEK); }) != -EAGAIN;
+}
+
+int Send(Loop& loop, Handle handle, const void* data, size_t size) {
+  Descriptor* descriptor = loop.Find(handle);
   if (descriptor == nullptr) return -EBADF;
   const int result =
       RetryOnInterrupt([&] { return send(descriptor->fd, data, size, os::kSendFlags); });
@@ -191,7 +198,7 @@ int Gather::Send(Loop& loop, Handle handle) {
   if (count_ == 1 && used_ == 0) {
     return millrace::Send(loop, handle, ranges_[1].iov_base, ranges_[1].iov_len);
   }
-  const Descriptor* descriptor = loop.Find(handle);
+  Descriptor* descriptor = loop.Find(handle);
   if (descriptor == nullptr) return -EBADF;
   ranges_[0] = {copied_, used_};
   const int first = used_ > 0 ? 0 : 1;

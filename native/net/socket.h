@@ -62,6 +62,10 @@ int ConnectResult(Loop& loop, Handle handle);
 // > 0 bytes, 0 end of stream, -EAGAIN drained.
 int Receive(Loop& loop, Handle handle, void* data, size_t size);
 
+// Whether Receive would give anything but -EAGAIN. An error that waits is taken from the
+// socket, whose stream just ends then. False for a handle that is closed.
+bool HasInput(Loop& loop, Handle handle);
+
 // Bytes taken, possibly fewer than given; -EAGAIN for none. After less than everything
 // kWrite is reported once there is room. No SIGPIPE.
 int Send(Loop& loop, Handle handle, const void* data, size_t size);

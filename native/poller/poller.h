@@ -56,6 +56,8 @@ inline constexpr uint32_t kRead = 1;
 inline constexpr uint32_t kWrite = 2;
 inline constexpr uint32_t kEof = 4;
 inline constexpr uint32_t kError = 8;
+// Not of a poller: a relay from this stream is over (relay/relay.h).
+inline constexpr uint32_t kRelayed = 16;
 
 enum class Watch : uint8_t { kStream, kDatagram, kListener, kSharedListener, kForeign };
 
