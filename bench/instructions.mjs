@@ -53,16 +53,16 @@ function dumpedTotal(folder, number) {
  * @param {import('./lib/workloads.mjs').Workload} workload
  * @returns {Promise<number>} instructions per request
  */
-async function count(kind, backends, { letter, connections, fields }) {
+async function count(kind, backends, workload) {
   const folder =
     values.keep === undefined
       ? mkdtempSync(join(tmpdir(), 'millrace-callgrind-'))
-      : join(values.keep, `${kind.name}-${letter}`);
+      : join(values.keep, `${kind.name}-${workload.letter}`);
   mkdirSync(folder, { recursive: true });
   const wrap = ['valgrind', '--tool=callgrind', '--instr-atstart=no', '--smc-check=all-non-file'];
   wrap.push(`--callgrind-out-file=${folder}/out.%p`, '--trace-children=yes', '--quiet');
   const one = await startContestant(kind, backends, { wrap, startMs: 60_000 });
-  const load = { port: one.port, connections, fields };
+  const load = { ...workload, port: one.port };
   await runRequests(load, Number(values['warm-up']));
   const pid = String(servingProcess(one.pid));
   // Two counts of different length: what a load costs when it begins and ends, compilations
@@ -90,7 +90,7 @@ async function main() {
   for (const kind of kinds.filter((one) => one.version() !== undefined)) {
     const cells = [];
     for (const workload of workloads) {
-      const each = await count(kind, { fast: fast.port, check: fast.port }, workload);
+      const each = await count(kind, { fast: fast.ports, check: fast.ports }, workload);
       cells.push((each / 1000).toFixed(1));
     }
     rows.push([kind.name, ...cells]);

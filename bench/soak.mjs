@@ -64,7 +64,7 @@ async function main() {
   });
   const kind = KINDS.find(({ name }) => name === values.contestant);
   if (kind === undefined) throw new Error(`unknown contestant "${values.contestant}"`);
-  const ports = { fast: backend.port, check: backend.port };
+  const ports = { fast: [backend.port], check: [backend.port] };
   const [port = 0, pid = 0] = (values.target ?? '').split(',').map(Number);
   const proxy =
     values.target === undefined

@@ -2,10 +2,18 @@
  * Load on a proxy: wrk where it is installed, autocannon always. Both run as processes
  * of their own, pinned, and say how many requests were answered.
  */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bodyOf } from './bodies.mjs';
 import { isInstalled, run } from './processes.mjs';
 
 const AUTOCANNON = createRequire(import.meta.url).resolve('autocannon');
+
+/** The one upload that wrk can send: see there. */
+const UPLOAD = { bytes: 65_536, script: fileURLToPath(new URL('../conf/upload.lua', import.meta.url)) };
 
 /** The tools of this machine. */
 export const TOOLS = isInstalled('wrk') ? ['wrk', 'autocannon'] : ['autocannon'];
@@ -16,7 +24,9 @@ export const TOOLS = isInstalled('wrk') ? ['wrk', 'autocannon'] : ['autocannon']
  * @property {number} connections kept open, or opened again for each request with `close`
  * @property {number} seconds
  * @property {readonly string[]} fields of the request, "Name: value"
- * @property {number | undefined} cpu
+ * @property {string} path
+ * @property {number} upload bytes of the request's body, 0 for a GET
+ * @property {number | undefined} [cpu]
  */
 
 /**
@@ -36,15 +46,17 @@ function milliseconds(/** @type {string | undefined} */ text) {
 }
 
 /** @param {Load} load @returns {Promise<Outcome>} */
-async function wrk({ port, connections, seconds, fields, cpu }) {
+async function wrk({ port, connections, seconds, fields, path, upload, cpu }) {
+  if (upload !== 0 && upload !== UPLOAD.bytes) throw new Error(`wrk sends no upload of ${upload} bytes`);
   const headers = fields.flatMap((field) => ['-H', field]);
   const args = [
     '-t1',
     `-c${connections}`,
     `-d${seconds}s`,
     '--latency',
+    ...(upload > 0 ? ['-s', UPLOAD.script] : []),
     ...headers,
-    `http://127.0.0.1:${port}/1k`,
+    `http://127.0.0.1:${port}${path}`,
   ];
   const text = String(await run('wrk', args, { cpu }));
   const find = (/** @type {RegExp} */ pattern) => pattern.exec(text)?.[1];
@@ -61,11 +73,26 @@ async function wrk({ port, connections, seconds, fields, cpu }) {
   };
 }
 
-/** @param {Load} load @returns {Promise<Outcome>} */
-async function autocannon({ port, connections, seconds, fields, cpu }) {
+/**
+ * Runs autocannon with the arguments that are not the same for every load.
+ * @param {Omit<Load, 'seconds'>} load
+ * @param {readonly string[]} more
+ */
+async function autocannonWith({ port, connections, fields, path, upload, cpu }, more) {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-upload-'));
+  const body = join(folder, 'body');
+  writeFileSync(body, bodyOf(upload));
   const headers = fields.flatMap((field) => ['-H', field.replace(': ', '=')]);
-  const args = [AUTOCANNON, '-j', '-c', String(connections), '-d', String(seconds), ...headers];
-  const output = String(await run(process.execPath, [...args, `http://127.0.0.1:${port}/1k`], { cpu }));
+  const post = upload > 0 ? ['-m', 'POST', '-i', body] : [];
+  const args = [AUTOCANNON, ...more, '-c', String(connections), ...post, ...headers];
+  const output = await run(process.execPath, [...args, `http://127.0.0.1:${port}${path}`], { cpu });
+  rmSync(folder, { recursive: true, force: true });
+  return String(output);
+}
+
+/** @param {Load} load @returns {Promise<Outcome>} */
+async function autocannon(load) {
+  const output = await autocannonWith(load, ['-j', '-d', String(load.seconds)]);
   const result = JSON.parse(output.slice(output.indexOf('{')));
   return {
     requests: result['2xx'],
@@ -78,13 +105,11 @@ async function autocannon({ port, connections, seconds, fields, cpu }) {
 
 /**
  * Sends this many requests with autocannon, not longer than it takes.
- * @param {{ port: number, connections: number, fields: readonly string[] }} load
+ * @param {Omit<Load, 'seconds'>} load
  * @param {number} requests
  */
-export async function runRequests({ port, connections, fields }, requests) {
-  const headers = fields.flatMap((field) => ['-H', field.replace(': ', '=')]);
-  const args = [AUTOCANNON, '-c', String(connections), '-a', String(requests), ...headers];
-  await run(process.execPath, [...args, `http://127.0.0.1:${port}/1k`]);
+export async function runRequests(load, requests) {
+  await autocannonWith(load, ['-a', String(requests)]);
 }
 
 /**

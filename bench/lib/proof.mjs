@@ -3,9 +3,10 @@
  * that is measured afterwards: what reaches the backend, byte by byte; bodies; the
  * pool; deadlines and limits. Who fails is not measured.
  */
-import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { BODY } from './backends.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bodyOf, hashOf, REPLIES } from './bodies.mjs';
 import { fieldOf, HttpReader } from './http-reader.mjs';
 
 /** @typedef {{ ok: boolean, what: string, detail: string }} Proof */
@@ -71,7 +72,22 @@ const ADDED = [
  * @typedef {object} Under
  * @property {number} port of the proxy
  * @property {import('./backends.mjs').Captured[]} captured by the checking backend
+ * @property {import('./scenarios.mjs').Scenario} scenario
+ * @property {string | undefined} [log] file of the access log
  */
+
+/** @type {(path: string, ...fields: string[]) => string} */
+const get = (path, ...fields) =>
+  [`GET ${path} HTTP/1.1`, 'Host: bench.example', ...fields, '', ''].join('\r\n');
+
+/** What is wrong with an upload of this body; it comes to the checking backend. */
+async function wrongUpload(/** @type {number} */ port, /** @type {Buffer} */ body) {
+  const head = `POST /check HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const { message } = await exchange(port, Buffer.concat([Buffer.from(head), body]));
+  return message?.body.toString() === hashOf(body)
+    ? ''
+    : `the hash of ${body.length} bytes is another: ${message?.head}`;
+}
 
 /** @type {readonly [what: string, prove: (under: Under) => Promise<string>][]} */
 const PROOFS = [
@@ -90,29 +106,40 @@ const PROOFS = [
     },
   ],
   [
-    'body of a reply',
+    'bodies of replies',
     async ({ port }) => {
-      const { message } = await exchange(port, 'GET /1k HTTP/1.1\r\nHost: bench.example\r\n\r\n');
-      return message?.status === 200 && message.body.toString() === BODY ? '' : `got ${message?.head}`;
+      for (const [path, body] of Object.entries(REPLIES)) {
+        const { message } = await exchange(port, get(path));
+        if (message?.status !== 200) return `${path}: got ${message?.head}`;
+        if (hashOf(message.body) !== hashOf(body)) return `${path}: the hash is another`;
+      }
+      return '';
     },
   ],
   [
-    'body of an upload',
+    'bodies of uploads',
     async ({ port }) => {
-      const body = Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i * 31) & 255));
-      const head = `POST /check HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
-      const { message } = await exchange(port, Buffer.concat([Buffer.from(head), body]));
-      const hash = createHash('sha256').update(body).digest('hex');
-      return message?.body.toString() === hash ? '' : 'the hash is another';
+      const usual = await wrongUpload(port, Buffer.from(bodyOf(65_536)));
+      if (usual !== '') return usual;
+      return wrongUpload(port, Buffer.from(Array.from({ length: 1_000_000 }, (_, i) => (i * 31) & 255)));
+    },
+  ],
+  [
+    'every request reaches the backend',
+    async ({ port, captured }) => {
+      const first = captured.length;
+      for (let i = 0; i < 10; i++) await exchange(port, get('/check/same'));
+      const arrived = captured.length - first;
+      return arrived === 10 ? '' : `${arrived} of 10`;
     },
   ],
   [
     'kept connections to the backend',
-    async ({ port, captured }) => {
+    async ({ port, captured, scenario: { peers } }) => {
       const first = captured.length;
-      for (let i = 0; i < 20; i++) await exchange(port, 'GET /check HTTP/1.1\r\nHost: a\r\n\r\n');
+      for (let i = 0; i < 20 * peers; i++) await exchange(port, get('/check'));
       const used = new Set(captured.slice(first).map(({ connection }) => connection)).size;
-      return used <= 2 ? '' : `${used} connections for 20 requests`;
+      return used <= 2 * peers ? '' : `${used} connections for ${20 * peers} requests to ${peers} peers`;
     },
   ],
   [
@@ -141,6 +168,39 @@ const PROOFS = [
       return status === 400 && fieldOf(message?.head ?? '', 'connection') !== 'keep-alive'
         ? ''
         : `got ${status}`;
+    },
+  ],
+  [
+    'every peer of the upstream',
+    async ({ port, captured, scenario: { peers } }) => {
+      const first = captured.length;
+      for (let i = 0; i < 2 * peers; i++) await exchange(port, get('/check'));
+      const used = new Set(captured.slice(first).map((one) => one.port)).size;
+      return used === peers ? '' : `${used} of ${peers} peers got the ${2 * peers} requests`;
+    },
+  ],
+  [
+    'every location',
+    async ({ port, captured, scenario: { routes } }) => {
+      for (const { prefix, to } of routes) {
+        const before = captured.length;
+        const { message } = await exchange(port, get(`${prefix}1k`));
+        const checked = captured.length > before;
+        if (message?.status !== 200 || checked !== (to === 'check')) return `${prefix}: ${message?.head}`;
+      }
+      return '';
+    },
+  ],
+  [
+    'access log',
+    async ({ port, log, scenario }) => {
+      if (!scenario.log) return '';
+      const marks = Array.from({ length: 5 }, (_, i) => `/check/logged-${i}-${Date.now()}`);
+      for (const mark of marks) await exchange(port, get(mark));
+      await sleep(1500);
+      const text = log === undefined ? '' : readFileSync(log, 'utf8');
+      const missing = marks.filter((mark) => text.split(mark).length !== 2);
+      return missing.length === 0 ? '' : `${missing.length} of 5 requests have no line, or two`;
     },
   ],
 ];

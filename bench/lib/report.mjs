@@ -1,5 +1,5 @@
 /**
- * From measurements to a table and a JSON file.
+ * From measurements to medians, shares and tables.
  */
 
 /**
@@ -13,7 +13,7 @@
  * @property {number} cpuUs CPU time per request, microseconds
  * @property {number} userUs
  * @property {number} systemUs
- * @property {number | undefined} instructions per request, user and kernel
+ * @property {{ user: number, kernel: number } | undefined} instructions per request, where counted
  * @property {number} perSecond
  * @property {number} p50Ms
  * @property {number} p99Ms
@@ -28,20 +28,26 @@ export function median(/** @type {readonly number[]} */ values) {
   return ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }
 
+/** What a request cost: instructions where they were counted, else CPU time. */
+export function costOf(/** @type {Measurement} */ { instructions, cpuUs }) {
+  return instructions === undefined ? cpuUs : instructions.user + instructions.kernel;
+}
+
 /**
- * CPU time relative to nginx's in the same round: the median of that, for a machine may be
+ * Cost relative to nginx's in the same round: the median of that, for a machine may be
  * slower in one round than in the next. NaN where nginx did not take part.
  * @param {readonly Measurement[]} group
  * @param {readonly Measurement[]} all
  */
-function relativeCpu(group, all) {
-  const nginx = group.map(({ workload, tool, round }) =>
-    all.find(
-      (one) =>
-        one.contestant === 'nginx' && one.workload === workload && one.tool === tool && one.round === round,
-    ),
-  );
-  return median(group.map((one, i) => one.cpuUs / (nginx[i]?.cpuUs ?? NaN)));
+function relativeCost(group, all) {
+  const shares = group.map((one) => {
+    const nginx = all.find(
+      ({ contestant, workload, tool, round }) =>
+        contestant === 'nginx' && workload === one.workload && tool === one.tool && round === one.round,
+    );
+    return nginx === undefined ? NaN : costOf(one) / costOf(nginx);
+  });
+  return median(shares);
 }
 
 /**
@@ -57,15 +63,20 @@ export function summarise(measurements) {
   }
   return [...groups.values()].map((group) => {
     const middle = (/** @type {(one: Measurement) => number} */ of) => median(group.map(of));
-    const [{ workload, tool, contestant }] = /** @type {[Measurement]} */ (group);
+    const [{ workload, tool, contestant, instructions }] = /** @type {[Measurement]} */ (group);
     return {
       ...{ workload, tool, contestant, rounds: group.length },
       cpuUs: middle((one) => one.cpuUs),
-      relativeCpu: relativeCpu(group, measurements),
+      relativeCost: relativeCost(group, measurements),
       userUs: middle((one) => one.userUs),
       systemUs: middle((one) => one.systemUs),
       instructions:
-        group[0]?.instructions === undefined ? undefined : middle((one) => one.instructions ?? NaN),
+        instructions === undefined
+          ? undefined
+          : {
+              user: middle((one) => one.instructions?.user ?? NaN),
+              kernel: middle((one) => one.instructions?.kernel ?? NaN),
+            },
       perSecond: middle((one) => one.perSecond),
       p50Ms: middle((one) => one.p50Ms),
       p99Ms: middle((one) => one.p99Ms),
@@ -74,6 +85,8 @@ export function summarise(measurements) {
     };
   });
 }
+
+/** @typedef {ReturnType<typeof summarise>[number]} Summary */
 
 /** Columns set to their width; the first one to the left. @param {readonly (readonly string[])[]} rows */
 export function table(rows) {
@@ -88,38 +101,57 @@ export function table(rows) {
     .join('\n');
 }
 
+/** A number with decimals, or a dash for none. @type {(value: number | undefined, digits: number) => string} */
+export const cell = (value, digits) =>
+  value === undefined || Number.isNaN(value) ? '-' : value.toFixed(digits);
+
+/** @type {readonly [title: string, of: (row: Summary) => string][]} */
+const COLUMNS = [
+  ['CPU µs/req', (row) => cell(row.cpuUs, 2)],
+  ['user', (row) => cell(row.userUs, 2)],
+  ['sys', (row) => cell(row.systemUs, 2)],
+  ['of nginx', (row) => cell(row.relativeCost, 2)],
+  ['req/s', (row) => cell(row.perSecond, 0)],
+  ['p50 ms', (row) => cell(row.p50Ms, 2)],
+  ['p99 ms', (row) => cell(row.p99Ms, 2)],
+  ['RSS MB', (row) => cell(row.residentBytes / 1024 / 1024, 1)],
+];
+
+/** @type {typeof COLUMNS} */
+const COUNTED = [
+  ['k instr user', (row) => cell((row.instructions?.user ?? NaN) / 1000, 1)],
+  ['k instr kernel', (row) => cell((row.instructions?.kernel ?? NaN) / 1000, 1)],
+];
+
 /**
- * The table of one workload and tool, relative to nginx where it took part.
- * @param {ReturnType<typeof summarise>} rows
+ * The table of one workload and tool.
+ * @param {readonly Summary[]} rows
  * @param {ReadonlyMap<string, number>} systemCalls per request, by contestant
  */
 export function loadTable(rows, systemCalls) {
   const counted = rows.some(({ instructions }) => instructions !== undefined);
-  const head = [
-    '',
-    'CPU µs/req',
-    'user',
-    'sys',
-    'of nginx',
-    'syscalls/req',
-    'req/s',
-    'p50 ms',
-    'p99 ms',
-    'RSS MB',
-  ];
+  const columns = counted ? [...COUNTED, ...COLUMNS] : COLUMNS;
+  const head = ['', ...columns.map(([title]) => title), 'syscalls/req'];
   const body = rows.map((row) => [
     row.contestant,
-    row.cpuUs.toFixed(2),
-    row.userUs.toFixed(2),
-    row.systemUs.toFixed(2),
-    Number.isNaN(row.relativeCpu) ? '-' : row.relativeCpu.toFixed(2),
-    systemCalls.get(row.contestant)?.toFixed(2) ?? '-',
-    row.perSecond.toFixed(0),
-    row.p50Ms.toFixed(2),
-    row.p99Ms.toFixed(2),
-    (row.residentBytes / 1024 / 1024).toFixed(1),
-    ...(counted ? [((row.instructions ?? NaN) / 1000).toFixed(1)] : []),
+    ...columns.map(([, of]) => of(row)),
+    cell(systemCalls.get(row.contestant), 2),
     ...(row.errors > 0 ? [`${row.errors} ERRORS`] : []),
   ]);
-  return table([counted ? [...head, 'k instr/req'] : head, ...body]);
+  return table([head, ...body]);
+}
+
+/**
+ * What every contestant costs of nginx, by workload: a row each, a column for a workload.
+ * @param {readonly Summary[]} rows of one tool
+ */
+export function relativeTable(rows) {
+  const letters = [...new Set(rows.map(({ workload }) => workload))];
+  const names = [...new Set(rows.map(({ contestant }) => contestant))];
+  const find = (/** @type {string} */ name, /** @type {string} */ letter) =>
+    rows.find(({ contestant, workload }) => contestant === name && workload === letter)?.relativeCost;
+  return table([
+    ['', ...letters],
+    ...names.map((name) => [name, ...letters.map((letter) => cell(find(name, letter), 2))]),
+  ]);
 }
