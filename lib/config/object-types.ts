@@ -134,8 +134,6 @@ export interface HttpServerLocationDirectives {
   readonly proxy_max_temp_file_size?: Size;
   /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
   readonly proxy_temp_file_write_size?: Size;
-  /** Accepted without effect: idle backend connections are watched for their end. */
-  readonly proxy_socket_keepalive?: Flag;
   /** Lets clients of an address, a network or a unix socket; allow and deny are one list, of which the first match counts. */
   readonly allow?: Many;
   /** Refuses (403) clients of an address, a network or a unix socket; allow and deny are one list, of which the first match counts. */
@@ -172,6 +170,24 @@ export interface HttpServerLocationDirectives {
   readonly proxy_next_upstream_tries?: number | `${number}`;
   /** Time within which another attempt may begin; 0 is without limit. */
   readonly proxy_next_upstream_timeout?: Time;
+  /** Whether the client's fields are passed to the backend; those of `proxy_set_header` are in any case. */
+  readonly proxy_pass_request_headers?: Flag;
+  /** Whether the client's body is passed to the backend. Without it no length is announced either. */
+  readonly proxy_pass_request_body?: Flag;
+  /** A body for the backend in place of the client's; its length is announced. */
+  readonly proxy_set_body?: string;
+  /** Method of requests to the backend in place of the client's. */
+  readonly proxy_method?: string;
+  /** Whether answers of a backend with a status of 300 or more, for which `error_page` has a rule, are answered by that rule. */
+  readonly proxy_intercept_errors?: Flag;
+  /** Local address, and port where given, of connections to backends; "off" takes back an inherited one. */
+  readonly proxy_bind?: string;
+  /** Whether the system probes connections to backends (SO_KEEPALIVE). */
+  readonly proxy_socket_keepalive?: Flag;
+  /** Fields of a backend that are not obeyed: X-Accel-Redirect and others. */
+  readonly proxy_ignore_headers?: Many;
+  /** Whether trailers of a backend are passed on to clients that get a chunked body. */
+  readonly proxy_pass_trailers?: Flag;
   /** A field added to responses with status 200, 201, 204, 206, 301, 302, 303, 304, 307 or 308, with `always` to all. An empty value adds nothing. */
   readonly add_header?: Pairs;
   /** Where requests are logged. The lines of a turn of the loop are written together; buffer=, flush= and gzip are accepted without effect. */

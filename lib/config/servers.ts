@@ -176,6 +176,7 @@ class Phases implements EngineBuilder {
   readonly parse: ParseContext;
   readonly errorLog: ErrorLog;
   readonly upstreamGroup: EngineBuilder['upstreamGroup'];
+  readonly findUpstream: EngineBuilder['findUpstream'];
   readonly logFile: EngineBuilder['logFile'];
 
   readonly rewrites: PhaseHandler[] = [];
@@ -190,6 +191,7 @@ class Phases implements EngineBuilder {
     this.parse = tools.parse;
     this.errorLog = tools.errorLog(settings);
     this.upstreamGroup = (authority, position) => tools.upstreams.group(authority, position);
+    this.findUpstream = tools.upstreams.find;
     this.logFile = (path) => tools.logFile(path);
   }
 

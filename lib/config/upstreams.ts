@@ -29,6 +29,8 @@ export const systemResolver: ResolveName = async (host) => {
 
 /** Port of a backend that has none. */
 const DEFAULT_PORT = 80;
+/** Groups that are kept for addresses found while requests run. */
+const MAX_FOUND = 256;
 
 /** Thrown by {@link Upstreams.group} for a name that must be resolved first; see {@link Upstreams.settle}. */
 export class UnresolvedName extends Error {
@@ -50,6 +52,8 @@ export class Upstreams {
   readonly #explicit = new Map<string, UpstreamGroup>();
   /** By authority with its port. */
   readonly #implicit = new Map<string, UpstreamGroup>();
+  /** Groups for numeric addresses that requests asked for. */
+  readonly #found = new Map<string, UpstreamGroup>();
 
   constructor(resolveName: ResolveName) {
     this.#resolveName = resolveName;
@@ -104,6 +108,26 @@ export class Upstreams {
     }
     return group;
   }
+
+  /**
+   * The group for an authority that is known only while a request runs: that of the
+   * configuration, else one for a numeric address. A text says why there is none.
+   */
+  readonly find = (text: string): UpstreamGroup | string => {
+    const address = parseAuthority(text, DEFAULT_PORT);
+    if (typeof address === 'string') return `${address} in upstream "${text}"`;
+    const explicit =
+      address.port < 0 || address.hasPort ? undefined : this.#explicit.get(address.host.toLowerCase());
+    const known = explicit ?? this.#implicit.get(address.name) ?? this.#found.get(address.name);
+    if (known !== undefined) return known;
+    if (address.port >= 0 && isIP(address.host) === 0)
+      return `no resolver defined to resolve ${address.host}`;
+    // Clients may name as many addresses as they like.
+    if (this.#found.size >= MAX_FOUND) this.#found.clear();
+    const group = this.#createImplicit(text, address, { file: '', line: 0, column: 0 });
+    this.#found.set(address.name, group);
+    return group;
+  };
 
   /** Resolves a name, unless that was done before or it is an address. Throws ConfigError when it has no address. */
   async settle(host: string, position: Position, address?: Authority): Promise<void> {

@@ -54,6 +54,23 @@ export function escapeUri(path: string): string {
   return path.replace(/[\x00-\x20"#%?<>\\^`{|}\x7f-\xff]/g, escapeByte);
 }
 
+/** A segment ".." */
+const PARENT = /(?:^|\/)\.\.(?:\/|$)/;
+
+/**
+ * A path with its query as a backend names it: decoded once. Undefined when it is empty,
+ * leads upwards (also by escapes) or holds NUL.
+ */
+export function unsafeUri(text: string): { path: string; args: string } | undefined {
+  const question = text.indexOf('?');
+  const raw = question < 0 ? text : text.slice(0, question);
+  const path = raw.replace(/%([0-9A-Fa-f]{2})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  );
+  if (path === '' || PARENT.test(raw) || PARENT.test(path) || path.includes('\0')) return undefined;
+  return { path, args: question < 0 ? '' : text.slice(question + 1) };
+}
+
 function escapeByte(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }

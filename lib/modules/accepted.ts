@@ -90,14 +90,6 @@ const table: readonly Entry[] = [
   ['proxy_busy_buffers_size', HTTP_SERVER_LOCATION, 1, 'size', STREAMING],
   ['proxy_max_temp_file_size', HTTP_SERVER_LOCATION, 1, 'size', STREAMING],
   ['proxy_temp_file_write_size', HTTP_SERVER_LOCATION, 1, 'size', STREAMING],
-  [
-    'proxy_socket_keepalive',
-    HTTP_SERVER_LOCATION,
-    1,
-    'on | off',
-    'idle backend connections are watched for their end',
-  ],
-
   ['zone', ['upstream'], [1, 2], 'name [size]', 'one process has one state, nothing needs to be shared'],
 ];
 

@@ -22,6 +22,8 @@ export interface ProxyPassSetting {
   readonly uri: string | undefined;
   /** Set when that part holds variables: then it is the whole target. */
   readonly target: Value | undefined;
+  /** The whole URL, when scheme or host hold variables: `authority` is empty then. */
+  readonly url: Value | undefined;
   /** Where it was written, for messages. */
   readonly at: Argument;
 }
@@ -34,37 +36,42 @@ export const proxyPass = directive<ProxyPassSetting | undefined>({
   default: undefined,
   syntax: 'URL',
   defaultText: '-',
-  doc: 'Passes requests to a group or an address: http://name[:port][/uri] or http://unix:/path[:/uri]. A URI replaces the part that the location matched; one with variables is the whole target. Variables in the host and https are not supported yet.',
+  doc: 'Passes requests to a group or an address: http://name[:port][/uri] or http://unix:/path[:/uri]. A URI replaces the part that the location matched; one with variables is the whole target. Where scheme or host hold variables, they must give a name of the configuration or a numeric address: names are not resolved while requests run. https is not supported yet.',
 });
 
 function parseProxyPass(at: Argument, context: ParseContext): ProxyPassSetting {
   const { text } = at;
   const scheme = /^https?:\/\//i.exec(text)?.[0].toLowerCase();
-  if (scheme === undefined) {
-    if (text.startsWith('$')) {
-      return context.fail(at, 'variables in the scheme or host of "proxy_pass" are not supported yet');
-    }
-    return context.fail(at, 'invalid URL prefix');
-  }
+  if (scheme === undefined && !text.startsWith('$')) return context.fail(at, 'invalid URL prefix');
   if (scheme === 'https://') return context.fail(at, '"proxy_pass" with https is not supported yet');
-  const rest = text.slice(scheme.length);
-  const [authority, uri] = rest.startsWith('unix:') ? splitUnix(rest) : splitAuthority(rest);
-  if (authority === '') return context.fail(at, 'no host in upstream');
-  if (authority.includes('$')) {
-    return context.fail(at, 'variables in the host of "proxy_pass" are not supported yet');
+  const rest = text.slice(scheme?.length ?? 0);
+  const [authority, uri] = splitUrl(rest);
+  if (scheme === undefined || authority.includes('$')) {
+    const url = context.compileValue(at);
+    return { authority: '', proxyHost: '', proxyPort: '', uri: undefined, target: undefined, url, at };
   }
+  if (authority === '') return context.fail(at, 'no host in upstream');
   const target =
     uri !== undefined && uri.includes('$') ? context.compileValue({ ...at, text: uri }) : undefined;
-  const isUnix = authority.startsWith('unix:');
-  const port = /:([0-9]+)$/.exec(authority)?.[1];
   return {
     authority,
-    proxyHost: isUnix ? 'localhost' : authority,
-    proxyPort: isUnix ? '' : (port ?? '80'),
+    ...proxyNames(authority),
     uri: target === undefined ? uri : undefined,
     target,
+    url: undefined,
     at,
   };
+}
+
+/** `$proxy_host` and `$proxy_port` for an authority. */
+export function proxyNames(authority: string): { proxyHost: string; proxyPort: string } {
+  if (authority.startsWith('unix:')) return { proxyHost: 'localhost', proxyPort: '' };
+  return { proxyHost: authority, proxyPort: /:([0-9]+)$/.exec(authority)?.[1] ?? '80' };
+}
+
+/** Splits what stands behind "http://". */
+export function splitUrl(text: string): [authority: string, uri: string | undefined] {
+  return text.startsWith('unix:') ? splitUnix(text) : splitAuthority(text);
 }
 
 /** Variables that begin with a slash: right behind the authority they are its URI. */

@@ -6,6 +6,8 @@ import type { Module, PhaseBuilder } from '../module-api/index.js';
 import { proxyHandler } from '../proxy/proxy-handler.js';
 import type { EngineBuilder, NextUpstream, ProxyPassConfig, SetHeader } from '../proxy/runtime.js';
 import * as rows from './proxy-rows.js';
+import * as shape from './proxy-shape-rows.js';
+import { targetChooser } from './proxy-target.js';
 import { registerProxy, proxyVariables } from './variables/proxy.js';
 
 /** Fields of a backend that do not reach the client unless `proxy_pass_header` names them. */
@@ -45,6 +47,7 @@ function setHeaders(builder: PhaseBuilder, pass: rows.ProxyPassSetting, httpVers
 
 /** Puts the constants of this location in place of their variables, so that the hot path copies bytes. */
 function withConstants(text: string, pass: rows.ProxyPassSetting): string {
+  if (pass.url !== undefined) return text;
   return text
     .replace(/\$\{proxy_host\}|\$proxy_host(?![A-Za-z0-9_])/g, () => pass.proxyHost)
     .replace(/\$\{proxy_port\}|\$proxy_port(?![A-Za-z0-9_])/g, () => pass.proxyPort);
@@ -68,7 +71,22 @@ function passConfig(builder: EngineBuilder, pass: rows.ProxyPassSetting): ProxyP
     );
   }
   return {
-    group: builder.upstreamGroup(pass.authority, pass.at.position),
+    ...(pass.url === undefined
+      ? { group: builder.upstreamGroup(pass.authority, pass.at.position), choose: undefined }
+      : { group: undefined, choose: targetChooser(pass.url, builder.findUpstream) }),
+    request: {
+      method: settings.get(shape.proxyMethod),
+      body: settings.get(shape.proxySetBody),
+      passFields: settings.get(shape.proxyPassRequestHeaders),
+      passBody: settings.get(shape.proxyPassRequestBody),
+    },
+    response: {
+      rewrites: [],
+      interceptErrors: settings.get(shape.proxyInterceptErrors),
+      followRedirect: !settings.get(shape.proxyIgnoreHeaders).has('x-accel-redirect'),
+      passTrailers: settings.get(shape.proxyPassTrailers),
+    },
+    connect: { bind: settings.get(shape.proxyBind), keepAlive: settings.get(shape.proxySocketKeepalive) },
     proxyHost: pass.proxyHost,
     proxyPort: pass.proxyPort,
     uri: pass.uri,
@@ -103,13 +121,22 @@ export const proxyModule: Module = {
     rows.proxyNextUpstream,
     rows.proxyNextUpstreamTries,
     rows.proxyNextUpstreamTimeout,
+    shape.proxyPassRequestHeaders,
+    shape.proxyPassRequestBody,
+    shape.proxySetBody,
+    shape.proxyMethod,
+    shape.proxyInterceptErrors,
+    shape.proxyBind,
+    shape.proxySocketKeepalive,
+    shape.proxyIgnoreHeaders,
+    shape.proxyPassTrailers,
   ],
   variables: proxyVariables,
   location(builder) {
     const pass = builder.settings.own(rows.proxyPass);
     if (pass === undefined) return;
     const handler = proxyHandler(passConfig(builder as EngineBuilder, pass));
-    registerProxy(handler, pass);
+    if (pass.url === undefined) registerProxy(handler, pass);
     builder.content(handler);
   },
 };

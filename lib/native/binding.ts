@@ -180,7 +180,7 @@ export interface NativeBinding {
   accept(listener: number, max: number): number;
   /** Stops (0) or resumes (1) a listener's readiness. */
   enableListener(listener: number, enabled: number): number;
-  /** Starts a connection. Result: a handle whose READY_WRITE says: ask {@link connectResult}. localAddress "" binds nothing. */
+  /** Starts a connection. Result: a handle whose READY_WRITE says: ask {@link connectResult}. localAddress "" binds nothing; else it is "address" or "address port". */
   connect(address: string, port: number, localAddress: string): number;
   /** 0 when connected, -errno when it failed, -EINPROGRESS while it is under way. */
   connectResult(handle: number): number;

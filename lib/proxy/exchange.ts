@@ -361,22 +361,32 @@ export class ExchangeImpl implements Exchange {
   }
 
   redirectInternally(target: string): PhaseResult {
-    if (this.#finished) return DONE;
-    if (++this.#redirects > MAX_REDIRECTS) {
-      this.log('error', `rewrite or internal redirection cycle while internally redirecting to "${target}"`);
-      this.inErrorPage = true;
-      return this.finalize(500);
+    if (!target.startsWith('@')) {
+      const question = target.indexOf('?');
+      if (question < 0) return this.redirectTo(target, '');
+      return this.redirectTo(target.slice(0, question), target.slice(question + 1));
     }
-    if (target.startsWith('@')) {
-      startAgain(this, target);
-      return DONE;
-    }
-    const question = target.indexOf('?');
+    if (this.#mayRedirect(target)) startAgain(this, target);
+    return DONE;
+  }
+
+  /** As `redirectInternally`, for a path that may hold a "?" itself. */
+  redirectTo(path: string, args: string): PhaseResult {
+    if (!this.#mayRedirect(path)) return DONE;
     this.#uriReplaced = true;
-    this.#uri = question < 0 ? target : target.slice(0, question);
-    this.#args = question < 0 ? '' : target.slice(question + 1);
+    this.#uri = path;
+    this.#args = args;
     startAgain(this, undefined);
     return DONE;
+  }
+
+  #mayRedirect(target: string): boolean {
+    if (this.#finished) return false;
+    if (++this.#redirects <= MAX_REDIRECTS) return true;
+    this.log('error', `rewrite or internal redirection cycle while internally redirecting to "${target}"`);
+    this.inErrorPage = true;
+    this.finalize(500);
+    return false;
   }
 
   log(level: LogLevel, message: string): void {

@@ -10,10 +10,17 @@ import { hasLineEnd, rewriteLine } from './response-lines.js';
 import type { Value } from '../module-api/index.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
-import type { ProxyPassConfig } from './runtime.js';
+import type { PassTarget, ProxyPassConfig } from './runtime.js';
 import type { ArenaBytes, SegmentWriter } from './segment-writer.js';
 
 const CR = 0x0d;
+
+/** What a run has decided about its request. */
+export interface PassedRequest {
+  readonly method: string;
+  /** The whole target, where `proxy_pass` gives it. */
+  readonly uri: string | undefined;
+}
 
 /** One line that is set: a constant, or a name and what stands behind it. */
 interface SetLine {
@@ -38,12 +45,17 @@ export class ProxyPlan {
   readonly #setsConnection: boolean;
   readonly #version: ArenaBytes;
   readonly #space: ArenaBytes;
-  readonly #methods = new Map<string, ArenaBytes>();
   readonly #context: EngineContext;
+  /** Where requests go, when that is the same for all. */
+  readonly target: PassTarget | undefined;
+  /** Whether the client's body goes to the backend. */
+  readonly sendsBody: boolean;
 
   constructor(config: ProxyPassConfig, context: EngineContext) {
     this.config = config;
     this.#context = context;
+    this.target = config.group === undefined ? undefined : { group: config.group, uri: undefined };
+    this.sendsBody = config.request.passBody && config.request.body === undefined;
     const { constants } = context;
     this.#version = constants.intern(config.httpVersion === '1.0' ? ' HTTP/1.0\r\n' : ' HTTP/1.1\r\n');
     this.#space = constants.intern(' ');
@@ -80,26 +92,41 @@ export class ProxyPlan {
     return false;
   }
 
+  /** The method for a backend: what `proxy_method` gives, else the client's (or that of an error page). */
+  methodFor(exchange: ExchangeImpl): string {
+    const value = this.config.request.method;
+    if (value === undefined) return exchange.method;
+    const method = value.get(exchange);
+    if (isToken(method) && method !== 'CONNECT') return method;
+    if (method !== '') exchange.log('error', `invalid method "${method}": the client's is used`);
+    return exchange.method;
+  }
+
   /**
    * Composes the request head for a backend into the worker's writer, up to and
-   * including the empty line; with Expect when `asks`. `length`: of a chunked body that goes
-   * on with its length, else -1. Result: whether it asks for an upgrade.
+   * including the empty line, and the body that takes the place of the client's; with
+   * Expect when `asks`. `length`: of a chunked body that goes on with its length, else -1.
+   * Result: whether it asks for an upgrade.
    */
-  compose(exchange: ExchangeImpl, asks: boolean, length: number): boolean {
+  compose(exchange: ExchangeImpl, passed: PassedRequest, asks: boolean, length: number): boolean {
+    const { method, uri } = passed;
     const { writer, common } = this.#context;
+    const { request } = this.config;
     const { head } = exchange;
     const { base } = head;
     writer.reset();
-    if (exchange.methodOverride === undefined && this.#asReceived(exchange)) {
+    const asReceived = exchange.methodOverride === undefined && request.method === undefined;
+    if (asReceived && uri === undefined && this.#asReceived(exchange)) {
       writer.copy(base + head.methodStart, head.targetEnd - head.methodStart);
-    } else if (exchange.methodOverride === undefined) {
-      // "GET " as received.
-      writer.copy(base + head.methodStart, head.methodEnd - head.methodStart);
-      writer.constant(this.#space);
-      this.#target(exchange, writer);
     } else {
-      writer.constant(this.#method(exchange.methodOverride));
-      this.#target(exchange, writer);
+      if (asReceived) {
+        // "GET " as received.
+        writer.copy(base + head.methodStart, head.methodEnd - head.methodStart);
+        writer.constant(this.#space);
+      } else {
+        writer.raw(`${method} `);
+      }
+      this.#target(exchange, writer, uri);
     }
     writer.constant(this.#version);
     for (let i = 0; i < this.#lines.length; i++) {
@@ -118,14 +145,24 @@ export class ProxyPlan {
       else writer.lineEnd(common.crlf);
     }
     const upgrading = this.#writeUpgrade(exchange, writer);
-    const body = exchange.methodOverride === undefined;
+    const body = this.sendsBody && exchange.methodOverride === undefined;
     // Of a head that was refused, nothing is passed on.
-    if (head.complete) this.#fields(exchange, writer, body);
+    if (head.complete && request.passFields) this.#fields(exchange, writer, body);
+    else if (body && head.contentLength > 0) writer.raw(`Content-Length: ${head.contentLength}\r\n`);
     if (body && head.chunked) {
       if (length < 0) writer.constant(common.chunked);
       else writer.raw(`Content-Length: ${length}\r\n`);
     }
     if (asks) writer.constant(common.expectContinue);
+    if (request.body !== undefined) {
+      const own = request.body.get(exchange);
+      writer.raw(`Content-Length: ${own.length}\r\n\r\n`);
+      writer.raw(own);
+      return upgrading;
+    }
+    if (!request.passBody && head.hasBody && /^(?:POST|PUT|PATCH)$/.test(method)) {
+      writer.raw('Content-Length: 0\r\n');
+    }
     // The empty line as received joins the last field.
     const end = base + head.length - 2;
     if (head.complete && this.#context.u8[end] === CR) writer.copy(end, 2);
@@ -147,9 +184,13 @@ export class ProxyPlan {
     );
   }
 
-  #target(exchange: ExchangeImpl, writer: SegmentWriter): void {
+  #target(exchange: ExchangeImpl, writer: SegmentWriter, uri: string | undefined): void {
     const { config } = this;
     const { head } = exchange;
+    if (uri !== undefined) {
+      writer.raw(escapeControls(uri));
+      return;
+    }
     if (config.target !== undefined) {
       writer.raw(escapeControls(config.target.get(exchange)));
       return;
@@ -162,10 +203,11 @@ export class ProxyPlan {
       writer.copy(head.base + pathStart, end - pathStart);
       return;
     }
-    const { uri, args } = exchange;
-    const path = config.uri === undefined ? uri : config.uri + uri.slice(config.locationPrefix.length);
+    const { args } = exchange;
     writer.raw(
-      config.uri === undefined ? escapeUri(uri) : config.uri + escapeUri(path.slice(config.uri.length)),
+      config.uri === undefined
+        ? escapeUri(exchange.uri)
+        : config.uri + escapeUri(exchange.uri.slice(config.locationPrefix.length)),
     );
     if (args !== '') {
       writer.raw('?');
@@ -223,20 +265,16 @@ export class ProxyPlan {
     for (const name of this.#droppedNames) if (exchange.head.fieldNameIs(index, name)) return true;
     return false;
   }
-
-  #method(name: string): ArenaBytes {
-    let bytes = this.#methods.get(name);
-    if (bytes === undefined) {
-      bytes = this.#context.constants.intern(`${name} `);
-      this.#methods.set(name, bytes);
-    }
-    return bytes;
-  }
 }
 
 /** Percent-encodes blanks and control bytes, of which a request line is made. */
 function escapeControls(text: string): string {
   return text.replace(/[\x00-\x20\x7f]/g, escapeUri);
+}
+
+/** Whether a byte string is a method's name (RFC 9110 section 9.1). */
+function isToken(text: string): boolean {
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text);
 }
 
 function mark(name: string, ids: Uint8Array, names: string[]): void {

@@ -15,16 +15,18 @@
 import { errnoText } from '../errors/errno.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
+import { otherAnswer } from './other-answer.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { type Failure, RetryPolicy } from './retry-policy.js';
 import type { BodySink } from './request-body.js';
 import { RequestSender, SENT, TOO_LARGE } from './request-sender.js';
 import type { AttemptRecord } from './attempts.js';
 import { Attempts } from './attempts.js';
+import { localAddress } from './local-address.js';
 import { openTunnel } from './tunnel.js';
 import { UpstreamResponse } from './upstream-response.js';
 import { UpstreamConnection } from './upstream-connection.js';
-import type { Peer } from './upstream-group.js';
+import type { Peer, UpstreamGroup } from './upstream-group.js';
 
 /** Nothing is under way. */
 const IDLE = 0;
@@ -46,6 +48,7 @@ export class ProxyRun implements BodySink {
   readonly #attempts = new Attempts();
   readonly #retry: RetryPolicy;
   #plan!: ProxyPlan;
+  #group!: UpstreamGroup;
   #state = IDLE;
   #up: UpstreamConnection | null = null;
   #peer: Peer | null = null;
@@ -61,6 +64,11 @@ export class ProxyRun implements BodySink {
     this.#sender = new RequestSender(exchange);
     this.#retry = new RetryPolicy(exchange, this.#sender);
     this.response = new UpstreamResponse(exchange, this);
+  }
+
+  /** What the backend is asked with. */
+  get method(): string {
+    return this.#sender.method;
   }
 
   /** Whether this exchange was proxied at all. */
@@ -114,8 +122,11 @@ export class ProxyRun implements BodySink {
     if (this.#state !== IDLE) this.cancel();
     this.#plan = plan;
     this.#freshOnly = false;
-    this.#sender.begin(plan);
-    this.#retry.begin(plan.config);
+    const target = plan.target ?? plan.config.choose?.(exchange) ?? 500;
+    if (typeof target === 'number') return void exchange.finalize(target);
+    this.#group = target.group;
+    this.#sender.begin(plan, target.uri);
+    this.#retry.begin(plan.config, target.group);
     if (!exchange.retainHead()) {
       exchange.log('crit', 'the arena is exhausted: no room for the request head');
       exchange.finalize(503);
@@ -307,28 +318,30 @@ export class ProxyRun implements BodySink {
     const exchange = this.#exchange;
     const context = this.#context;
     const { config } = this.#plan;
-    const { group } = config;
+    const group = this.#group;
     const peer = group.pick(context.nowMs, this.#retry.tried);
     if (peer === undefined) {
       this.#attempts.begin(group.name, context.nowMs);
       this.#attempt = this.#attempts.last;
       this.#attempt.status = 502;
       exchange.log('error', 'no live upstreams while connecting to upstream');
-      this.#state = IDLE;
-      exchange.body.detach();
-      this.#resumeClient();
-      exchange.finalize(502);
+      this.#giveUp(502);
       return;
     }
     this.#peer = peer;
     this.#attempt = this.#attempts.begin(peer.config.name, context.nowMs);
     this.#state = HEAD;
     this.response.begin(this.#plan);
-    const idle = this.#freshOnly ? undefined : (group.takeIdle(peer) as UpstreamConnection | undefined);
+    const { bind } = config.connect;
+    const local = bind === undefined ? '' : localAddress(exchange, bind);
+    const idle = this.#freshOnly
+      ? undefined
+      : (group.takeIdle(peer, local) as UpstreamConnection | undefined);
     this.#reused = idle !== undefined;
     let up = idle;
     if (up === undefined) {
-      up = new UpstreamConnection(context, group, peer);
+      up = new UpstreamConnection(context, group, peer, local);
+      if (config.connect.keepAlive) up.connection.keepAlive();
       up.connection.setDeadline(context.nowMs + config.connectTimeoutMs);
     } else {
       this.#attempt.connectTimeMs = 0;
@@ -355,7 +368,7 @@ export class ProxyRun implements BodySink {
     // An earlier connection may have held the client back.
     if (sent === SENT) this.#resumeClient();
     else this.#pauseClient();
-    if (this.#sender.sendsBody && body.left && !body.reading) body.start(this, this.#sender.asks);
+    if (this.#sender.readsBody && body.left && !body.reading) body.start(this, this.#sender.asks);
   }
 
   /** Starts or renews the deadline: for sending while bytes are queued, else for the answer. */
@@ -409,7 +422,6 @@ export class ProxyRun implements BodySink {
 
   /** An attempt failed before the response head was sent. `unsent`: no byte of the request left. */
   #fail(failure: Failure, unsent: boolean): void {
-    const exchange = this.#exchange;
     const status = failure === 'timeout' ? 504 : 502;
     this.#attempt.status = status;
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
@@ -419,10 +431,15 @@ export class ProxyRun implements BodySink {
       this.#connect();
       return;
     }
-    exchange.body.detach();
+    this.#giveUp(status);
+  }
+
+  /** No backend answers: the error page does. */
+  #giveUp(status: number): void {
     this.#state = IDLE;
+    this.#exchange.body.detach();
     this.#resumeClient();
-    exchange.finalize(status);
+    this.#exchange.finalize(status);
   }
 
   // What the response reports
@@ -433,7 +450,7 @@ export class ProxyRun implements BodySink {
     if (this.#up !== null) this.#expectResponse(this.#up);
   }
 
-  /** A final head is complete. True: it counts as a failure, and another peer is being tried. */
+  /** A final head is complete. True: it is not the answer; another peer is being tried, or the answer comes from elsewhere. */
   onHead(status: number): boolean {
     const { nextUpstream } = this.#plan.config;
     const attempt = this.#attempt;
@@ -441,6 +458,14 @@ export class ProxyRun implements BodySink {
     attempt.status = status;
     if (nextUpstream.statuses.size > 0 && nextUpstream.statuses.has(status) && this.#tryNext(status))
       return true;
+    const other = otherAnswer(this.#exchange, this.#plan.config.response, this.response.head);
+    if (other !== undefined) {
+      // Variables may still ask for fields of this head.
+      this.response.keepHead();
+      this.cancel();
+      other();
+      return true;
+    }
     this.#state = BODY;
     if (this.#up !== null) this.#up.connection.expectsHead = false;
     this.#resumeClient();
@@ -510,7 +535,7 @@ export class ProxyRun implements BodySink {
     const peer = this.#peer;
     this.#peer = null;
     openTunnel(exchange, up, this.response.head, this.#plan, offset, length, () => {
-      if (peer !== null) this.#plan.config.group.release(peer, false, this.#context.nowMs);
+      if (peer !== null) this.#group.release(peer, false, this.#context.nowMs);
     });
   }
 
@@ -551,6 +576,6 @@ export class ProxyRun implements BodySink {
     const peer = this.#peer;
     if (peer === null) return;
     this.#peer = null;
-    this.#plan.config.group.release(peer, failed, this.#context.nowMs);
+    this.#group.release(peer, failed, this.#context.nowMs);
   }
 }

@@ -21,6 +21,12 @@ export const TOO_LARGE = 2;
 export class RequestSender {
   /** What was read of the body, for another attempt. */
   readonly replay: ReplayBuffer;
+  /** What the backend is asked with. */
+  method = '';
+  /** The whole target, where `proxy_pass` gives it. */
+  uri: string | undefined;
+  /** The client's body is read: to be sent, or to be thrown away. */
+  readsBody = false;
   /** The request has the client's body. */
   sendsBody = false;
   /** The whole request was handed to the connection. */
@@ -39,10 +45,13 @@ export class RequestSender {
   }
 
   /** A run begins. */
-  begin(plan: ProxyPlan): void {
+  begin(plan: ProxyPlan, uri: string | undefined): void {
     const { methodOverride, head, location } = this.#exchange;
     this.#plan = plan;
-    this.sendsBody = methodOverride === undefined && head.hasBody;
+    this.uri = uri;
+    this.method = plan.methodFor(this.#exchange);
+    this.readsBody = methodOverride === undefined && head.hasBody;
+    this.sendsBody = this.readsBody && plan.sendsBody;
     this.replay.limitBytes = location.clientBodyBufferSize;
   }
 
@@ -79,7 +88,7 @@ export class RequestSender {
     this.#attempt = attempt;
     this.asks = this.sendsBody && this.#plan.forwardsExpect && body.untouched;
     const loses = this.#loses;
-    this.upgrading = this.#plan.compose(this.#exchange, this.asks, loses ? this.replay.length : -1);
+    this.upgrading = this.#plan.compose(this.#exchange, this, this.asks, loses ? this.replay.length : -1);
     if (writer.overflowed) return TOO_LARGE;
     this.complete = true;
     if (this.sendsBody) {

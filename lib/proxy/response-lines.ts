@@ -65,7 +65,7 @@ export function writeUpstreamFields(
   const { writer, common } = context;
   const { base } = up;
   const { removes } = fields;
-  const noLength = interim || exchange.response.status === 204;
+  const noLength = interim || exchange.response.status === 204 || exchange.writer.contentLength < 0;
   for (let i = 0; i < up.fieldCount; i++) {
     const flags = up.fieldFlags(i);
     if ((flags & DROP) !== 0) continue;

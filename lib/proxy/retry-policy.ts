@@ -8,7 +8,7 @@ import type { AttemptRecord } from './attempts.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { RequestSender } from './request-sender.js';
 import type { ProxyPassConfig } from './runtime.js';
-import type { Peer } from './upstream-group.js';
+import type { Peer, UpstreamGroup } from './upstream-group.js';
 
 /** Why an attempt failed; names of `proxy_next_upstream`. */
 export type Failure = 'error' | 'timeout' | 'invalid_header';
@@ -19,6 +19,7 @@ export class RetryPolicy {
   /** Peers that have failed in this run. */
   readonly tried: Peer[] = [];
   #config!: ProxyPassConfig;
+  #group!: UpstreamGroup;
   #startedMs = 0;
 
   constructor(exchange: ExchangeImpl, sender: RequestSender) {
@@ -27,10 +28,11 @@ export class RetryPolicy {
   }
 
   /** A run begins. */
-  begin(config: ProxyPassConfig): void {
+  begin(config: ProxyPassConfig, group: UpstreamGroup): void {
     // Setting a length is a call of the runtime, even where nothing changes.
     if (this.tried.length > 0) this.tried.length = 0;
     this.#config = config;
+    this.#group = group;
     this.#startedMs = this.#exchange.nowMs;
   }
 
@@ -43,9 +45,10 @@ export class RetryPolicy {
 
   /** Whether another peer may be tried; `tried` holds the one that failed. `unsent`: no byte of the request left. */
   allowsNext(attempt: AttemptRecord, unsent: boolean): boolean {
-    const { nextUpstream, group } = this.#config;
+    const { nextUpstream } = this.#config;
+    const { usablePeers } = this.#group;
     const { tries, timeoutMs } = nextUpstream;
-    const limit = tries > 0 ? Math.min(tries, group.usablePeers) : group.usablePeers;
+    const limit = tries > 0 ? Math.min(tries, usablePeers) : usablePeers;
     const inTime = timeoutMs === 0 || this.#exchange.nowMs - this.#startedMs < timeoutMs;
     const safe = unsent || nextUpstream.nonIdempotent || !this.#sentUnsafe(attempt);
     return safe && inTime && this.tried.length < limit && this.#sender.replayable;
@@ -58,7 +61,8 @@ export class RetryPolicy {
 
   /** What may have had its effect: POST, PATCH, LOCK, and what is not known to be idempotent (RFC 9110 section 9.2.2). */
   #sentUnsafe(attempt: AttemptRecord): boolean {
-    const { method, methodOverride, head } = this.#exchange;
+    const { methodOverride, head } = this.#exchange;
+    const { method } = this.#sender;
     const unsafe =
       method === 'POST' ||
       method === 'PATCH' ||

@@ -154,9 +154,80 @@ export interface SetHeader {
   readonly value: Value;
 }
 
+/** Where one request goes. */
+export interface PassTarget {
+  readonly group: UpstreamGroup;
+  /** The whole request target, when `proxy_pass` decides about it. */
+  readonly uri: string | undefined;
+}
+
+/** What becomes of the request on its way to a backend. */
+export interface RequestShape {
+  /** Instead of the client's method; an empty value keeps it. */
+  readonly method: Value | undefined;
+  /** Instead of the client's body. */
+  readonly body: Value | undefined;
+  readonly passFields: boolean;
+  readonly passBody: boolean;
+}
+
+/** Nothing is changed. */
+export const PLAIN_REQUEST: RequestShape = {
+  method: undefined,
+  body: undefined,
+  passFields: true,
+  passBody: true,
+};
+
+/** The fields of a backend's response, for what rewrites some of them; names are lower-cased. */
+export interface UpstreamFields {
+  values(name: string): string[];
+}
+
+/** Rewrites fields of a backend's response by setting them on the exchange's; asked only when one of `names` is there. */
+export interface FieldRewrite {
+  /** Lower-cased. */
+  readonly names: readonly string[];
+  apply(exchange: Exchange, fields: UpstreamFields): void;
+}
+
+/** What becomes of the response on its way to the client. */
+export interface ResponseShape {
+  readonly rewrites: readonly FieldRewrite[];
+  /** Statuses from 300 on are answered by `error_page`, where it has a rule for them. */
+  readonly interceptErrors: boolean;
+  /** X-Accel-Redirect of a backend is obeyed. */
+  readonly followRedirect: boolean;
+  readonly passTrailers: boolean;
+}
+
+/** Everything is passed on. */
+export const PLAIN_RESPONSE: ResponseShape = {
+  rewrites: [],
+  interceptErrors: false,
+  followRedirect: true,
+  passTrailers: true,
+};
+
+/** How connections to backends are made. */
+export interface ConnectShape {
+  /** "address" or "address:port" to connect from; an empty value lets the system choose. */
+  readonly bind: Value | undefined;
+  /** SO_KEEPALIVE. */
+  readonly keepAlive: boolean;
+}
+
+/** The system chooses. */
+export const PLAIN_CONNECT: ConnectShape = { bind: undefined, keepAlive: false };
+
 /** A location's `proxy_pass` with everything that shapes it. */
 export interface ProxyPassConfig {
-  readonly group: UpstreamGroup;
+  readonly group: UpstreamGroup | undefined;
+  /** With variables in the host of `proxy_pass`: chooses for each request. A number is the status to answer with. */
+  readonly choose: ((exchange: Exchange) => PassTarget | number) | undefined;
+  readonly request: RequestShape;
+  readonly response: ResponseShape;
+  readonly connect: ConnectShape;
   /** `$proxy_host`: the authority as written in proxy_pass. */
   readonly proxyHost: string;
   /** `$proxy_port`. */
@@ -188,6 +259,8 @@ export interface EngineBuilder extends PhaseBuilder {
   readonly location: { readonly name: string; readonly kind: LocationConfig['kind'] };
   /** The group of that name, or an implicit one for "host:port" / "unix:/path". Fails with the place when it cannot be resolved. */
   upstreamGroup(authority: string, position: Position): UpstreamGroup;
+  /** Finds a group while a request runs: one of the configuration, or one for a numeric address. A text says why there is none. */
+  readonly findUpstream: (authority: string) => UpstreamGroup | string;
   /** The error log in effect. */
   readonly errorLog: ErrorLog;
   /** Opens (or shares) a file that log lines are appended to; path relative to the prefix. */

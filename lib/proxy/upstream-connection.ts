@@ -14,17 +14,21 @@ export class UpstreamConnection implements ConnectionHandler, Pooled {
   readonly peer: Peer;
   readonly connection: Connection;
   readonly createdMs: number;
+  readonly localAddress: string;
   /** Requests sent over it. */
   requests = 0;
   run: ProxyRun | null = null;
   readonly #context: EngineContext;
 
-  constructor(context: EngineContext, group: UpstreamGroup, peer: Peer) {
+  /** `localAddress`: what it is bound to, as `connectRaw` wants it. */
+  constructor(context: EngineContext, group: UpstreamGroup, peer: Peer, localAddress: string) {
     this.#context = context;
     this.group = group;
     this.peer = peer;
     this.createdMs = context.nowMs;
-    this.connection = context.reactor.connectRaw(peer.config.address, peer.config.port, this);
+    this.localAddress = localAddress;
+    const { address, port } = peer.config;
+    this.connection = context.reactor.connectRaw(address, port, this, localAddress);
   }
 
   /** Whether it may serve another request by the group's limits. */

@@ -39,6 +39,8 @@ export interface UpstreamGroupOptions {
 
 /** What the pool keeps: a connection that nobody uses. `discard` closes it; it must not call back into the pool. */
 export interface Pooled {
+  /** What it is bound to; "" when to nothing. */
+  readonly localAddress: string;
   discard(): void;
 }
 
@@ -132,11 +134,18 @@ export class UpstreamGroup {
     return this.#idleCount;
   }
 
-  /** Takes the most recently used idle connection of the peer, if there is one. */
-  takeIdle(peer: Peer): Pooled | undefined {
-    const pooled = peer.idle.pop();
-    if (pooled !== undefined) this.#idleCount--;
-    return pooled;
+  /** Takes the most recently used idle connection of the peer that is bound to that address, if there is one. */
+  takeIdle(peer: Peer, localAddress: string): Pooled | undefined {
+    const { idle } = peer;
+    for (let at = idle.length - 1; at >= 0; at--) {
+      const pooled = idle[at];
+      if (pooled.localAddress !== localAddress) continue;
+      if (at === idle.length - 1) idle.pop();
+      else idle.splice(at, 1);
+      this.#idleCount--;
+      return pooled;
+    }
+    return undefined;
   }
 
   /** Keeps an idle connection; when the pool is full, the longest unused one is closed for it. */

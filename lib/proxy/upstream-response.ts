@@ -20,6 +20,8 @@ const UNTIL_CLOSE = -2;
 /** Who decides about the attempt. */
 export interface ResponseOwner {
   onInterim(status: number): void;
+  /** What the backend was asked with. */
+  readonly method: string;
   onHead(status: number): boolean;
   onRelayed(below: boolean): void;
   onBodyDone(reusable: boolean): void;
@@ -79,6 +81,11 @@ export class UpstreamResponse {
     return index < 0 ? undefined : this.head.fieldText(index);
   }
 
+  /** Keeps the final head beyond this callback; without room for it, its fields are gone. */
+  keepHead(): void {
+    if (!this.#keep(this.head.base, this.head.length)) this.head.begin();
+  }
+
   /** Bytes from the backend. */
   feed(offset: number, length: number): void {
     if (this.begun) {
@@ -108,7 +115,7 @@ export class UpstreamResponse {
     let at = offset;
     let left = available;
     for (;;) {
-      const result = head.parse(at, left, exchange.method);
+      const result = head.parse(at, left, this.#owner.method);
       if (result === 0) {
         if (left > MAX_HEAD_BYTES || !this.#keep(at, left)) {
           this.#owner.onBadHead('upstream sent too big header');
@@ -155,7 +162,7 @@ export class UpstreamResponse {
       const part = Math.min(length, this.#remaining);
       this.#remaining -= part;
       const last = this.#remaining === 0;
-      const announced = head.contentLength === 0 ? head.announcedLength : head.contentLength;
+      const announced = this.#lengthForClient();
       const below = exchange.writer.relayHead(head, this.#plan, announced, offset, part, last);
       if (last) {
         this.#owner.onBodyDone(head.keepAlive && length === part);
@@ -169,6 +176,15 @@ export class UpstreamResponse {
     }
     this.#stash.release();
     if (!retained) head.forgetFields();
+  }
+
+  /** What the client is told of a body whose length is known. */
+  #lengthForClient(): number {
+    const { contentLength, announcedLength } = this.head;
+    if (contentLength !== 0) return contentLength;
+    // Asked by HEAD for a client that asked for a body: there is none, whatever length was announced.
+    const bodyMissing = this.#owner.method === 'HEAD' && this.#exchange.method !== 'HEAD';
+    return bodyMissing ? -1 : announcedLength;
   }
 
   #switch(offset: number, length: number): void {
@@ -222,7 +238,8 @@ export class UpstreamResponse {
 
   #relayTrailers(): void {
     const { writer } = this.#exchange;
-    const lines = this.#chunks.trailerText(this.head.connectionNames);
+    const passes = this.#plan.config.response.passTrailers;
+    const lines = passes ? this.#chunks.trailerText(this.head.connectionNames) : '';
     if (lines === '') writer.relayBody(0, 0, true);
     else writer.relayTrailers(lines);
   }

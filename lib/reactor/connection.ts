@@ -15,7 +15,14 @@
  */
 import { native } from '../native/index.js';
 import { host } from '../native/host.js';
-import { OPTION_RESET_ON_CLOSE, READY_EOF, READY_ERROR, READY_READ, READY_WRITE } from '../native/binding.js';
+import {
+  OPTION_KEEPALIVE,
+  OPTION_RESET_ON_CLOSE,
+  READY_EOF,
+  READY_ERROR,
+  READY_READ,
+  READY_WRITE,
+} from '../native/binding.js';
 import { MillraceError } from '../errors/millrace-error.js';
 import {
   addClosing,
@@ -359,6 +366,11 @@ export class Connection implements Owner, TimerOwner, Closing {
   /** Closes at once and drops the queue. onClose gets `errno` (0: closed by its owner). Repeated calls do nothing. */
   destroy(errno = 0): void {
     this.#finish(errno);
+  }
+
+  /** Lets the system probe whether the peer is still there (SO_KEEPALIVE). */
+  keepAlive(): void {
+    if ((this.#state & CLOSED) === 0) native.setOption(this.#handle, OPTION_KEEPALIVE, 1);
   }
 
   /** As destroy(), and the peer gets RST instead of FIN. */

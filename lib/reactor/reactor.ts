@@ -191,6 +191,7 @@ export class Reactor implements CancellableScope {
   /**
    * Connects at the level of the arena: for engines. `address` is numeric, or a path with
    * port -1. Every failure, also one to start, is reported by onClose from the turn.
+   * `localAddress` is "address" or "address port" to connect from.
    */
   connectRaw(address: string, port: number, handler: ConnectionHandler, localAddress = ''): Connection {
     this.#requireOpen('connect');

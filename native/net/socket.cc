@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/status.h"
@@ -28,6 +29,23 @@ void Remember(Descriptor& descriptor, const Address& peer) {
   if (peer.length == 0 || peer.length > sizeof descriptor.peer) return;
   std::memcpy(descriptor.peer, &peer.any, peer.length);
   descriptor.peer_length = static_cast<uint8_t>(peer.length);
+}
+
+// Binds a socket that will connect: "address", or "address port". Without a port the
+// kernel chooses one when it knows the peer, so that a port may serve several peers.
+int BindLocal(int fd, const char* text) {
+  char address[INET6_ADDRSTRLEN + 1];
+  const char* const space = std::strchr(text, ' ');
+  const size_t length = space != nullptr ? static_cast<size_t>(space - text) : std::strlen(text);
+  if (length >= sizeof address) return -EINVAL;
+  std::memcpy(address, text, length);
+  address[length] = '\0';
+  const int port = space != nullptr ? std::atoi(space + 1) : 0;
+  Address local;
+  const int status = local.Parse(address, port);
+  if (status < 0) return status;
+  if (port == 0) os::SetBindWithoutPort(fd);  // an optimisation; bind works without it
+  return bind(fd, &local.any, local.length) < 0 ? -errno : 0;
 }
 
 int BindAndListen(int fd, const Address& at, int backlog, uint32_t flags) {
@@ -134,11 +152,8 @@ int Connect(Loop& loop, const char* address, int port, const char* local_address
     status = Set(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
     if (status < 0) return status;
     if (local_address[0] != '\0') {
-      Address local;
-      status = local.Parse(local_address, 0);
+      status = BindLocal(fd.get(), local_address);
       if (status < 0) return status;
-      os::SetBindWithoutPort(fd.get());  // an optimisation; bind works without it
-      if (bind(fd.get(), &local.any, local.length) < 0) return -errno;
     }
   }
   // EINTR: the connection is under way all the same (connect(2), POSIX).

@@ -52,8 +52,9 @@ int FileDescriptor(Loop& loop, Handle handle);
 // Loop::StarveListener.
 int Accept(Loop& loop, Handle listener, Handle* accepted, int max);
 
-// Starts a connection with TCP_NODELAY; local_address "" binds nothing. Result: a
-// handle that reports kWrite when ConnectResult has something to say.
+// Starts a connection with TCP_NODELAY; local_address "" binds nothing, "address" or
+// "address port" binds first. Result: a handle that reports kWrite when ConnectResult
+// has something to say.
 int Connect(Loop& loop, const char* address, int port, const char* local_address);
 
 // 0 when connected, -EINPROGRESS while under way, else why it failed.

@@ -82,6 +82,24 @@ TEST(ipv6_with_and_without_ipv4) {
   EXPECT_EQ(ConnectResult(f.loop, refused), -ECONNREFUSED);
 }
 
+TEST(a_connection_comes_from_the_address_and_port_that_it_was_bound_to) {
+  NetFixture f;
+  const Handle listener = Listen(f.loop, "127.0.0.1", 0, 64, 0);
+  REQUIRE(listener > 0);
+  const int port = f.PortOf(listener);
+  const Handle first = Connect(f.loop, "127.0.0.1", port, "127.0.0.1");
+  EXPECT(f.Reports(first, kWrite));
+  const int own = f.PortOf(first);
+  EXPECT(own > 0);
+  // The pair of ports is taken.
+  char taken[32];
+  snprintf(taken, sizeof taken, "127.0.0.1 %d", own);
+  EXPECT_EQ(Connect(f.loop, "127.0.0.1", port, taken), -EADDRINUSE);
+  EXPECT_EQ(Connect(f.loop, "127.0.0.1", port, "127.0.0.1 99999"), -EINVAL);
+  EXPECT_EQ(Connect(f.loop, "127.0.0.1", port, "nowhere"), -EINVAL);
+  EXPECT_EQ(Connect(f.loop, "127.0.0.1", port, "192.0.2.1"), -EADDRNOTAVAIL);
+}
+
 TEST(flags_that_some_systems_ignore_are_accepted_by_all) {
   NetFixture f;
   const Handle listener = Listen(f.loop, "127.0.0.1", 0, 64, kDeferred | kShared);

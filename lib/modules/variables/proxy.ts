@@ -19,9 +19,17 @@ export function registerProxy(handler: PhaseHandler, names: ProxyNames): void {
   byHandler.set(handler, names);
 }
 
+const NAMES = Symbol('proxy_host and proxy_port');
+
+/** For a `proxy_pass` that is known only while the request runs. */
+export function setProxyNames(exchange: Exchange, names: ProxyNames): void {
+  exchange.state.set(NAMES, names);
+}
+
 function namesOf(exchange: Exchange): ProxyNames | undefined {
   const { content } = exchange.location as Partial<LocationConfig>;
-  return content === undefined ? undefined : byHandler.get(content);
+  const constant = content === undefined ? undefined : byHandler.get(content);
+  return constant ?? (exchange.state.get(NAMES) as ProxyNames | undefined);
 }
 
 const FORWARDED_FOR = 'x-forwarded-for';

@@ -14,6 +14,7 @@ import type {
   RuntimeConfig,
   ServerConfig,
 } from '../../../lib/proxy/runtime.js';
+import { PLAIN_CONNECT, PLAIN_REQUEST, PLAIN_RESPONSE } from '../../../lib/proxy/runtime.js';
 import { UpstreamGroup } from '../../../lib/proxy/upstream-group.js';
 import { Reactor } from '../../../lib/reactor/reactor.js';
 import { Peer } from '../../e2e/support/peer.js';
@@ -133,6 +134,10 @@ export function proxyTo(
   });
   const handler = proxyHandler({
     group,
+    choose: undefined,
+    request: PLAIN_REQUEST,
+    response: PLAIN_RESPONSE,
+    connect: PLAIN_CONNECT,
     proxyHost: name,
     proxyPort: String(port),
     uri: undefined,

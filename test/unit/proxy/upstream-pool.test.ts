@@ -6,6 +6,11 @@ import { random } from './support.js';
 
 class Idle implements Pooled {
   closed = 0;
+  readonly localAddress: string;
+
+  constructor(localAddress = '') {
+    this.localAddress = localAddress;
+  }
 
   discard(): void {
     this.closed++;
@@ -49,11 +54,11 @@ describe('the idle pool', () => {
     const [first, second] = park(group, a, 2);
     const [other] = park(group, b, 1);
     expect(group.idleCount).toBe(3);
-    expect(group.takeIdle(a)).toBe(second);
-    expect(group.takeIdle(a)).toBe(first);
-    expect(group.takeIdle(a)).toBeUndefined();
+    expect(group.takeIdle(a, '')).toBe(second);
+    expect(group.takeIdle(a, '')).toBe(first);
+    expect(group.takeIdle(a, '')).toBeUndefined();
     expect(group.idleCount).toBe(1);
-    expect(group.takeIdle(b)).toBe(other);
+    expect(group.takeIdle(b, '')).toBe(other);
     expect(group.idleCount).toBe(0);
     expect([first, second, other].map((idle) => idle.closed)).toEqual([0, 0, 0]);
   });
@@ -63,7 +68,7 @@ describe('the idle pool', () => {
     const [idle] = park(group, group.peers[0], 1);
     expect(idle.closed).toBe(1);
     expect(group.idleCount).toBe(0);
-    expect(group.takeIdle(group.peers[0])).toBeUndefined();
+    expect(group.takeIdle(group.peers[0], '')).toBeUndefined();
   });
 
   it('closes the oldest of the same peer when it is full', () => {
@@ -74,7 +79,7 @@ describe('the idle pool', () => {
     expect(idles.map((idle) => idle.closed)).toEqual([1, 0, 0]);
     expect(other.closed).toBe(0);
     expect(group.idleCount).toBe(3);
-    expect(group.takeIdle(a)).toBe(idles[2]);
+    expect(group.takeIdle(a, '')).toBe(idles[2]);
   });
 
   it('closes the oldest of the peer that keeps most when the newcomer has none', () => {
@@ -94,8 +99,8 @@ describe('the idle pool', () => {
     group.removeIdle(a, idles[1]);
     expect(group.idleCount).toBe(2);
     expect(idles[1].closed).toBe(0);
-    expect(group.takeIdle(a)).toBe(idles[2]);
-    expect(group.takeIdle(a)).toBe(idles[0]);
+    expect(group.takeIdle(a, '')).toBe(idles[2]);
+    expect(group.takeIdle(a, '')).toBe(idles[0]);
     group.removeIdle(a, idles[0]);
     group.removeIdle(b, idles[1]);
     expect(group.idleCount).toBe(0);
@@ -110,7 +115,19 @@ describe('the idle pool', () => {
     expect(idles.map((idle) => idle.closed)).toEqual([1, 1, 1, 1, 1]);
     expect(group.idleCount).toBe(0);
     const [later] = park(group, a, 1);
-    expect(group.takeIdle(a)).toBe(later);
+    expect(group.takeIdle(a, '')).toBe(later);
+  });
+
+  it('gives a connection only to who is bound to the same address', () => {
+    const group = pool(4);
+    const [a] = group.peers;
+    const [plain, bound, last] = [new Idle(), new Idle('127.0.0.2'), new Idle()];
+    for (const idle of [plain, bound, last]) group.putIdle(a, idle);
+    expect(group.takeIdle(a, '127.0.0.3')).toBeUndefined();
+    expect(group.takeIdle(a, '127.0.0.2')).toBe(bound);
+    expect(group.takeIdle(a, '127.0.0.2')).toBeUndefined();
+    expect([group.takeIdle(a, ''), group.takeIdle(a, '')]).toEqual([last, plain]);
+    expect(group.idleCount).toBe(0);
   });
 
   it('takes a connection that reports its own end from within discard', () => {
@@ -118,6 +135,7 @@ describe('the idle pool', () => {
     const [a] = group.peers;
     const idles = Array.from({ length: 3 }, () => {
       const idle: Pooled = {
+        localAddress: '',
         discard: () => {
           group.removeIdle(a, idle);
         },
@@ -147,7 +165,7 @@ describe('any use of the pool', () => {
         if (what < 4) {
           made.push(...park(group, peer, 1));
         } else if (what < 6) {
-          const taken = group.takeIdle(peer);
+          const taken = group.takeIdle(peer, '');
           if (taken !== undefined) out.add(taken as Idle);
         } else if (what < 7 && made.length > 0) {
           const idle = made[below(made.length)];
