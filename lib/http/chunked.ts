@@ -8,7 +8,7 @@
  * bounded: digits, extensions and trailers.
  */
 import * as bytes from './bytes.js';
-import { latin1 } from './bytes.js';
+import { isBlank, latin1 } from './bytes.js';
 import { TOKEN } from './fields.js';
 import { identifyHeader, KNOWN_HEADER_COUNT, knownHeaderId } from './known-headers.js';
 
@@ -42,6 +42,8 @@ const TRAILER_LF = 10;
 const LAST_LF = 11;
 const DONE = 12;
 const FAILED = 13;
+/** In blanks behind a size: an extension or the line end must follow. */
+const SIZE_BLANK = 14;
 
 /** Result of {@link ChunkedDecoder.next} for bytes that are not chunked coding. */
 export const CHUNKED_ERROR = -1;
@@ -168,6 +170,8 @@ export class ChunkedDecoder {
         return this.#size(byte);
       case SIZE:
         return this.#size(byte);
+      case SIZE_BLANK:
+        return this.#behindSize(byte);
       case EXTENSION:
         if (byte === CR) this.#state = SIZE_LF;
         else if (isControl(byte) || ++this.#extensionBytes > this.#maxExtensionBytes) {
@@ -206,13 +210,19 @@ export class ChunkedDecoder {
       this.#left = this.#left * 16 + digit;
       return true;
     }
+    return this.#behindSize(byte);
+  }
+
+  /** The line end, an extension, or blanks before either; anything else could be read as a part of the size. */
+  #behindSize(byte: number): boolean {
     if (byte === CR) {
       this.#state = SIZE_LF;
       return true;
     }
-    if (byte !== SEMICOLON && byte !== SP && byte !== HTAB) return this.#fail('a bad chunk size');
-    this.#state = EXTENSION;
-    this.#extensionBytes++;
+    if (byte !== SEMICOLON && !isBlank(byte)) return this.#fail('a bad chunk size');
+    this.#state = byte === SEMICOLON ? EXTENSION : SIZE_BLANK;
+    if (++this.#extensionBytes > this.#maxExtensionBytes)
+      return this.#fail('bad or too long chunk extensions');
     return true;
   }
 

@@ -36,8 +36,8 @@ const BRACKET_END = 0x5d;
 /**
  * Checks the host at [start, end). Result: {@link BAD_HOST}, or the length of the host
  * without its port and without a dot at the end, shifted by {@link PORT_BITS}, plus the
- * port (0 when there is none). An empty host, two dots in a row and a port beyond 65535
- * are bad.
+ * port (0 when there is none). An empty host, empty brackets, two dots in a row and a
+ * port beyond 65535 are bad.
  */
 export function checkHost(u8: Uint8Array, start: number, end: number): number {
   if (start >= end || end - start > MAX_HOST_BYTES) return BAD_HOST;
@@ -53,7 +53,7 @@ export function checkHost(u8: Uint8Array, start: number, end: number): number {
     }
   }
   if (literal) {
-    if (at === end || u8[at] !== BRACKET_END) return BAD_HOST;
+    if (at === start + 1 || at === end || u8[at] !== BRACKET_END) return BAD_HOST;
     at++;
   }
   let length = at - start;

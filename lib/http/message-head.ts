@@ -16,8 +16,9 @@ import type { HeadMemory } from './scan.js';
 
 // An imported binding is read through a cell at every use; a constant of the module itself is
 // folded into the compiled code. A head costs a quarter less that way.
-const { COMMA, LF } = bytes;
-const { BAD, DROP, INDENTED, NAMELESS, NAME_FORBIDDEN, NAME_OTHER, NAME_TOKEN, NAME_UNDERSCORE } = fields;
+const { COMMA, LF, ZERO } = bytes;
+const { BAD, CANONICAL, DROP, INDENTED, NAMELESS, NAME_FORBIDDEN, NAME_OTHER, NAME_TOKEN, NAME_UNDERSCORE } =
+  fields;
 const { CONNECTION, CONTENT_LENGTH, HOP_IDS, HOST, LAST_SPECIAL, UNKNOWN, UPGRADE } = known;
 const {
   ALL_FLAGS,
@@ -320,10 +321,17 @@ export class MessageHead {
     return true;
   }
 
-  /** Content-Length as a number; -1 when it is none. */
+  /**
+   * Content-Length as a number; -1 when it is none. Zeros in front are taken off the field:
+   * who gets it next might read them as octal, or count digits.
+   */
   protected announced(): number {
     const { u8, base } = this;
-    return parseLength(u8, base + this.valueStart(this.lengthField), base + this.valueEnd(this.lengthField));
+    const start = base + this.valueStart(this.lengthField);
+    const end = base + this.valueEnd(this.lengthField);
+    const value = parseLength(u8, start, end);
+    if (u8[start] === ZERO && end - start > 1) this.#shortenLength(start, end);
+    return value;
   }
 
   /** Whether Transfer-Encoding is "chunked" and nothing else. */
@@ -336,6 +344,14 @@ export class MessageHead {
   protected valueIs(index: number, lowerText: string): boolean {
     const { base } = this;
     return equalsLower(this.u8, base + this.valueStart(index), base + this.valueEnd(index), lowerText);
+  }
+
+  #shortenLength(start: number, end: number): void {
+    const at = this.#records + this.lengthField * STRIDE;
+    let from = start;
+    while (from < end - 1 && this.u8[from] === ZERO) from++;
+    this.i32[at + VALUE_START] = from - this.base;
+    this.i32[at + ID_FLAGS] &= ~(CANONICAL << 8);
   }
 
   /** Line by line: leaves out what is ignored, and stops at the first line that is wrong. */

@@ -41,7 +41,12 @@ export class ResponseHead extends MessageHead {
   /** The status line is exactly "HTTP/1.1 NNN reason CRLF": it can be passed on as it stands. */
   get isCanonicalLine(): boolean {
     const { u8, base } = this;
-    return this.statusStart === 9 && u8[base + 7] === 0x31 && u8[base + this.reasonEnd] === CR;
+    return (
+      this.statusStart === 9 &&
+      this.reasonStart === 13 &&
+      u8[base + 7] === 0x31 &&
+      u8[base + this.reasonEnd] === CR
+    );
   }
 
   /** Forgets the last response. Called before the first `parse` of every head, interim ones too. */

@@ -226,7 +226,9 @@ export class ProxyPlan {
       if (!this.#setsConnection) writer.constant(common.upgrade);
       return true;
     }
-    if (!exchange.head.upgrade || exchange.method !== 'GET' || exchange.head.version === 10) return false;
+    const { head } = exchange;
+    // A body would be read by the old protocol or by the new one, as the backend likes.
+    if (!head.upgrade || head.hasBody || exchange.method !== 'GET' || head.version === 10) return false;
     if (this.#setsConnection || exchange.request.header('upgrade')?.toLowerCase() !== 'websocket')
       return false;
     writer.constant(common.upgradeWebsocket);

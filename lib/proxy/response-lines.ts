@@ -54,6 +54,14 @@ export function writeFields(exchange: ExchangeImpl): void {
   }
 }
 
+/** A backend's status line, as of HTTP/1.1. The space behind the status stands there without a reason too (RFC 9112 section 4). */
+export function writeStatusLine(up: ResponseHead, writer: SegmentWriter, common: CommonConstants): void {
+  writer.constant(common.http11);
+  writer.copy(up.base + up.statusStart, up.reasonEnd - up.statusStart);
+  if (up.reasonEnd === up.statusStart + 3) writer.raw(' ');
+  writer.constant(common.crlf);
+}
+
 /** A backend's fields but for those of one hop, the hidden ones and those a module took away. */
 export function writeUpstreamFields(
   exchange: ExchangeImpl,

@@ -8,7 +8,7 @@ import { closesConnection, errorPageBody, errorPageFor, shownStatus } from './er
 import type { ExchangeImpl } from './exchange.js';
 import { mayKeepAlive } from './keep-alive.js';
 import { pageSignature, writeServerDate } from './signature.js';
-import { writeFields, writeUpstreamFields } from './response-lines.js';
+import { writeFields, writeStatusLine, writeUpstreamFields } from './response-lines.js';
 import type { ProxyPlan } from './proxy-plan.js';
 
 /** The response has no body on the wire. */
@@ -215,9 +215,7 @@ export class ResponseWriter {
     if (exchange.downstream.connection.queuedBytes > 0) return;
     const { writer, common } = exchange.context;
     writer.reset();
-    writer.constant(common.http11);
-    writer.copy(up.base + up.statusStart, up.reasonEnd - up.statusStart);
-    writer.constant(common.crlf);
+    writeStatusLine(up, writer, common);
     writeUpstreamFields(exchange, up, plan, true);
     writer.constant(common.crlf);
     this.#flushBody();
@@ -257,9 +255,7 @@ export class ResponseWriter {
     } else if (up.isCanonicalLine) {
       writer.copy(up.base, up.reasonEnd + 2);
     } else {
-      writer.constant(common.http11);
-      writer.copy(up.base + up.statusStart, up.reasonEnd - up.statusStart);
-      writer.constant(common.crlf);
+      writeStatusLine(up, writer, common);
     }
     writeServerDate(exchange);
     writeUpstreamFields(exchange, up, plan, false);

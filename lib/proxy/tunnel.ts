@@ -8,7 +8,7 @@ import type { Connection, ConnectionHandler } from '../reactor/connection.js';
 import type { AttemptRecord } from './attempts.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
-import { writeUpstreamFields } from './response-lines.js';
+import { writeStatusLine, writeUpstreamFields } from './response-lines.js';
 import { writeServerDate } from './signature.js';
 import type { UpstreamConnection } from './upstream-connection.js';
 
@@ -157,9 +157,7 @@ export function openTunnel(
   exchange.writer.forceClose();
   exchange.response.status = 101;
   writer.reset();
-  writer.constant(common.http11);
-  writer.copy(head.base + head.statusStart, head.reasonEnd - head.statusStart);
-  writer.constant(common.crlf);
+  writeStatusLine(head, writer, common);
   writeServerDate(exchange);
   writeUpstreamFields(exchange, head, plan, true);
   const protocol = head.findByName('upgrade');
