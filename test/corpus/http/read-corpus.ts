@@ -3,11 +3,33 @@
  */
 import { readFileSync } from 'node:fs';
 
+/** Files of request heads. What follows a head is its body, or the next request. */
+export const REQUEST_FILES = [
+  'request-line',
+  'targets',
+  'hosts',
+  'fields',
+  'framing',
+  'smuggling',
+  'hop-by-hop',
+  'upgrades',
+  'limits',
+] as const;
+
+/** Files of responses. */
+export const RESPONSE_FILES = ['responses', 'response-framing'] as const;
+
 /** One message and what must come of it. */
 export interface CorpusCase {
+  readonly file: string;
   readonly name: string;
   readonly bytes: Buffer;
+  /** At the parser. */
   readonly expected: readonly string[];
+  /** At the client; empty in files that do not say it. */
+  readonly client: readonly string[];
+  /** At the backend; empty in files that do not say it. */
+  readonly backend: readonly string[];
 }
 
 /** The cases of a file of this folder, by its name: "requests". Throws on a case that is incomplete. */
@@ -16,20 +38,26 @@ export function readCorpus(file: string): CorpusCase[] {
   const cases: CorpusCase[] = [];
   for (const section of text.split(/^## /m).slice(1)) {
     const name = section.slice(0, section.indexOf('\n')).trim();
-    const bytes = /^```bytes\n([\s\S]*?)^```$/m.exec(section)?.[1];
-    const expected = /^```expect\n([\s\S]*?)^```$/m.exec(section)?.[1];
-    if (bytes === undefined || expected === undefined) throw new Error(`${file}.md: "${name}" is incomplete`);
+    const block = (kind: string): string | undefined =>
+      new RegExp(`^\`\`\`${kind}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(section)?.[1];
+    const lines = (kind: string): string[] => (block(kind) ?? '').split('\n').slice(0, -1);
+    const bytes = block('bytes');
+    if (bytes === undefined || block('expect') === undefined)
+      throw new Error(`${file}.md: "${name}" is incomplete`);
     cases.push({
+      file,
       name,
       bytes: unescape(bytes),
-      expected: expected.split('\n').filter((line) => line !== ''),
+      expected: lines('expect').filter((line) => line !== ''),
+      client: lines('client'),
+      backend: lines('backend'),
     });
   }
   return cases;
 }
 
 /** Keys of `expect` that are no outcome. */
-const CIRCUMSTANCES = ['request-method', 'line-limit', 'head-limit', 'limit'];
+const CIRCUMSTANCES = ['request-method', 'line-limit', 'head-limit', 'limit', 'then'];
 
 /** The value of a circumstance, if the case has it. */
 export function circumstance(expected: readonly string[], key: string): string | undefined {
@@ -51,4 +79,15 @@ export function unescape(block: string): Buffer {
       return { r: '\r', n: '\n', t: '\t', '\\': '\\' }[char as 'r' | 'n' | 't' | '\\'];
     });
   return Buffer.from(text, 'latin1');
+}
+
+/** Bytes (one char each) as they stand in a block: on one line, long runs shortened. */
+export function escape(bytes: string): string {
+  return bytes
+    .replaceAll('\\', '\\\\')
+    .replace(/[\x00-\x1f\x7f-\xff]/g, (char) => {
+      const short = { '\r': '\\r', '\n': '\\n', '\t': '\\t' }[char];
+      return short ?? `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+    })
+    .replace(/([^\\])\1{39,}/g, (run: string, char: string) => `\\*${run.length}(${char})`);
 }

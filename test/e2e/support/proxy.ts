@@ -150,7 +150,10 @@ async function startOnce(http: (...ports: number[]) => string, options: ProxyOpt
     writeFileSync(join(prefix, name), content, 'latin1');
   }
   const ports: number[] = [];
-  while (ports.length < (options.ports ?? 1)) ports.push(await freePort());
+  while (ports.length < (options.ports ?? 1)) {
+    const port = await freePort();
+    if (!ports.includes(port)) ports.push(port);
+  }
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${prefix}/${name}_temp;`,
   );

@@ -19,14 +19,14 @@ const RECORDS_AT = REPORT + REPORT_ENTRIES * 4 + 64;
 const START = RECORDS_AT + RECORDS * STRIDE * 4;
 const SIZE = 2 << 20;
 
-/** A buffer of its own. */
-export function plainMemory(): TestMemory {
+/** A buffer of its own, with the scanner that is given. */
+export function plainMemory(scanner = scanFieldsTs): TestMemory {
   const buffer = new ArrayBuffer(SIZE);
   const u8 = new Uint8Array(buffer);
   const memory: HeadMemory = {
     u8,
     i32: new Int32Array(buffer),
-    scan: scanFieldsTs(buffer, RECORDS_AT, RECORDS, REPORT),
+    scan: scanner(buffer, RECORDS_AT, RECORDS, REPORT),
     join(to, offset1, length1, offset2, length2) {
       u8.copyWithin(to, offset1, offset1 + length1);
       u8.copyWithin(to + length1, offset2, offset2 + length2);
@@ -51,7 +51,7 @@ export async function arenaTestMemory(): Promise<TestMemory | undefined> {
 }
 
 /** Every memory there is. */
-export async function memories(): Promise<TestMemory[]> {
+export async function memories(): Promise<[TestMemory, ...TestMemory[]]> {
   const arena = await arenaTestMemory();
   return [plainMemory(), ...(arena === undefined ? [] : [arena])];
 }
