@@ -1,0 +1,202 @@
+/** Faults in reading response heads and the chunked coding. */
+import { fault, type Fault } from './fault.js';
+
+export const RESPONSE_FAULTS: readonly Fault[] = [
+  fault(
+    'response-head',
+    'the last Content-Length counts',
+    'if (this.lengthField >= 0) return this.#fail(',
+    'if (this.lengthField >= 9999) return this.#fail(',
+  ),
+  fault(
+    'response-head',
+    'the last Transfer-Encoding counts',
+    'if (this.codingField >= 0)\n        return',
+    'if (this.codingField >= 9999)\n        return',
+  ),
+  fault(
+    'response-head',
+    'chunked beside a length is taken',
+    'if (this.lengthField >= 0) {\n        return this.#fail(',
+    'if (this.lengthField >= 9999) {\n        return this.#fail(',
+  ),
+  fault(
+    'response-head',
+    'chunked with HTTP/1.0 is taken',
+    'if (this.version === 10)\n',
+    'if (this.version === 9)\n',
+  ),
+  fault(
+    'response-head',
+    'an unknown coding is taken as chunked',
+    'if (!this.isChunked()) return',
+    'if (this.codingField < 0) return',
+  ),
+  fault(
+    'response-head',
+    'a bad Content-Length is none',
+    'if (this.announcedLength < 0) return',
+    'if (this.announcedLength < -1) return',
+  ),
+  fault(
+    'response-head',
+    'an answer to HEAD has a body',
+    "requestMethod === 'HEAD' || status < 200",
+    'status < 200',
+  ),
+  fault('response-head', '204 has a body', 'status === 204 || ', ''),
+  fault('response-head', '304 has a body', ' || status === 304)', ')'),
+  fault('response-head', 'interim responses have bodies', 'status < 200 || status === 204', 'status === 204'),
+  fault(
+    'response-head',
+    'a body until close leaves the connection usable',
+    'if (this.contentLength === -2) this.keepAlive = false;',
+    '',
+  ),
+  fault(
+    'response-head',
+    'Connection: close is not seen',
+    '!this.saysClose && (this.version === 11',
+    '(this.version === 11',
+  ),
+  fault('response-head', 'statuses below 100 are taken', 'if (status < 100 || (', 'if (('),
+  fault(
+    'response-head',
+    'letters in the status',
+    'if (digit < 0 || digit > 9) return false;\n      status',
+    'status',
+  ),
+  fault(
+    'response-head',
+    'a status of four digits is taken',
+    '|| (at < stop && u8[at] !== SP)) return false;',
+    ') return false;',
+  ),
+  fault('response-head', 'any protocol is taken', 'if (u8[at + i] !== HTTP1[i]) return false;', ';'),
+  fault(
+    'response-head',
+    'control bytes are taken in the status line',
+    '(i32[report + START_FLAGS] & BAD) !== 0 || ',
+    '',
+  ),
+  fault(
+    'response-head',
+    'the limit of the head is not held',
+    'return available >= this.#maxHeadBytes ? this.#tooLarge() : 0;',
+    'return 0;',
+  ),
+];
+
+export const CHUNKED_FAULTS: readonly Fault[] = [
+  fault(
+    'chunked',
+    'a bare LF ends a size',
+    'if (byte === CR) {\n      this.#state = SIZE_LF;',
+    'if (byte === LF) {\n      this.#state = this.#left === 0 ? TRAILER_START : DATA;\n      return true;\n    }\n    if (byte === CR) {\n      this.#state = SIZE_LF;',
+  ),
+  fault(
+    'chunked',
+    'anything may follow the CR of a size',
+    "if (byte !== LF) return this.#fail('a chunk size does not end in CR LF');",
+    '',
+  ),
+  fault('chunked', 'sizes may overflow', 'this.#left > MAX_SIZE_BEFORE_DIGIT || ', ''),
+  fault(
+    'chunked',
+    'sizes wrap around at 32 bits',
+    'this.#left = this.#left * 16 + digit;',
+    'this.#left = (this.#left * 16 + digit) % 0x100000000;',
+  ),
+  fault('chunked', 'digits are without end', '|| ++this.#digits > MAX_SIZE_DIGITS', '|| ++this.#digits < 0'),
+  fault(
+    'chunked',
+    'a size may be missing',
+    "if (hexDigit(byte) < 0) return this.#fail('a chunk size is missing');",
+    '',
+  ),
+  fault(
+    'chunked',
+    'anything is an extension',
+    "if (byte !== SEMICOLON && !isBlank(byte)) return this.#fail('a bad chunk size');",
+    '',
+  ),
+  fault(
+    'chunked',
+    'blanks within a size are skipped',
+    'this.#state = byte === SEMICOLON ? EXTENSION : SIZE_BLANK;',
+    'this.#state = byte === SEMICOLON ? EXTENSION : SIZE;',
+  ),
+  fault(
+    'chunked',
+    'anything may follow a blank',
+    'this.#state = byte === SEMICOLON ? EXTENSION : SIZE_BLANK;',
+    'this.#state = EXTENSION;',
+  ),
+  fault(
+    'chunked',
+    'a bare LF is taken in an extension',
+    'else if (isControl(byte) || ++this.#extensionBytes',
+    'else if (++this.#extensionBytes',
+  ),
+  fault(
+    'chunked',
+    'extensions are without end',
+    '++this.#extensionBytes > this.#maxExtensionBytes) {',
+    '++this.#extensionBytes < 0) {',
+  ),
+  fault(
+    'chunked',
+    'the CR behind the data is not looked at',
+    "if (byte !== CR) return this.#fail('a chunk is longer than its size');",
+    '',
+  ),
+  fault(
+    'chunked',
+    'the LF behind the data is not looked at',
+    "if (byte !== LF) return this.#fail('a chunk is longer than its size');",
+    '',
+  ),
+  fault(
+    'chunked',
+    'the last LF is not looked at',
+    "if (byte !== LF) return this.#fail('the trailers do not end in CR LF');",
+    '',
+  ),
+  fault(
+    'chunked',
+    'the end of the input ends a chunk',
+    'if (this.#left === 0) this.#state = DATA_CR;',
+    'this.#state = DATA_CR;',
+  ),
+  fault(
+    'chunked',
+    'a trailer may change the framing',
+    "  'content-length',\n  'content-range'",
+    "  'content-range'",
+  ),
+  fault(
+    'chunked',
+    'trailers of one hop are passed on',
+    'if (this.#forbidden()) this.#trailerBytes = this.#lineStart;',
+    '',
+  ),
+  fault(
+    'chunked',
+    'names of trailers are not looked at',
+    '} else if (TOKEN[byte] !== 1) {',
+    '} else if (byte < 0) {',
+  ),
+  fault(
+    'chunked',
+    'trailers are without end',
+    '++this.#trailerReceived > this.#maxTrailerBytes',
+    '++this.#trailerReceived < 0',
+  ),
+  fault(
+    'chunked',
+    'trailers hold control bytes',
+    "else if (isControl(byte)) return this.#fail('a bad trailer field');",
+    '',
+  ),
+  fault('chunked', 'a letter beyond f is a digit', 'lower <= 0x66', 'lower <= 0x67'),
+];
