@@ -197,16 +197,21 @@ export class ExchangeImpl implements Exchange {
 
   onClientEnd(): void {
     // While a backend works for it, or the body is incomplete, a FIN is the client's departure.
-    const { headSent } = this.writer;
-    if (this.body.left && this.body.reading) this.#clientLeft(headSent ? 0 : 400);
-    else if (this.proxy?.active === true && !this.#outlivesClient) this.#clientLeft(headSent ? 0 : 499);
+    const gone = (this.body.left && this.body.reading) || this.proxy?.active === true;
+    if (gone && !this.#outlivesClient) this.#clientLeft(this.#leftStatus);
     else this.writer.forceClose();
   }
 
   onClientGone(_errno: number): void {
     if (this.#finished) this.#release();
     else if (this.#outlivesClient) this.proxy?.onClientDrain();
-    else this.#clientLeft(this.writer.headSent ? 0 : 499);
+    else this.#clientLeft(this.#leftStatus);
+  }
+
+  /** For the log: 400 when the request is incomplete, else 499; 0 keeps what was sent. */
+  get #leftStatus(): number {
+    if (this.writer.headSent) return 0;
+    return this.body.left && this.body.reading ? 400 : 499;
   }
 
   /** A backend works on a whole request, and `proxy_ignore_client_abort` lets it finish. */
