@@ -21,6 +21,8 @@ export const NAME_TOKEN = 64;
 export const NAME_OTHER = 128;
 /** The same, SP, a control byte or DEL. */
 export const NAME_FORBIDDEN = 256;
+/** Set by who passes the head on: this one is not, this time. */
+export const HIDDEN = 512;
 
 /** 1 for the bytes of a token. */
 export const TOKEN: Uint8Array = new Uint8Array(256).map((_, byte) =>

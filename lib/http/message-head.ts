@@ -17,8 +17,18 @@ import type { HeadMemory } from './scan.js';
 // An imported binding is read through a cell at every use; a constant of the module itself is
 // folded into the compiled code. A head costs a quarter less that way.
 const { COMMA, LF, ZERO } = bytes;
-const { BAD, CANONICAL, DROP, INDENTED, NAMELESS, NAME_FORBIDDEN, NAME_OTHER, NAME_TOKEN, NAME_UNDERSCORE } =
-  fields;
+const {
+  BAD,
+  CANONICAL,
+  DROP,
+  HIDDEN,
+  INDENTED,
+  NAMELESS,
+  NAME_FORBIDDEN,
+  NAME_OTHER,
+  NAME_TOKEN,
+  NAME_UNDERSCORE,
+} = fields;
 const { CONNECTION, CONTENT_LENGTH, HOP_IDS, HOST, LAST_SPECIAL, UNKNOWN, UPGRADE } = known;
 const {
   ALL_FLAGS,
@@ -191,14 +201,21 @@ export class MessageHead {
     return -1;
   }
 
-  /** Whether a field of that id says something about the body, and is wrong without one. */
-  isBodyField(id: number): boolean {
-    return id === CONTENT_LENGTH || id === known.TRAILER;
-  }
-
   /** The bytes at [start, end), relative to `base`, one char per byte. */
   text(start: number, end: number): string {
     return latin1(this.u8, this.base + start, this.base + end);
+  }
+
+  /** Byte offset of the records. */
+  get recordsOffset(): number {
+    return this.#records << 2;
+  }
+
+  /** Sets or takes HIDDEN for a field; it stays until it is set otherwise. */
+  setHidden(index: number, hidden: boolean): void {
+    const at = this.#records + index * STRIDE + ID_FLAGS;
+    if (hidden) this.i32[at] |= HIDDEN << 8;
+    else this.i32[at] &= ~(HIDDEN << 8);
   }
 
   /** Bytes of its records: {@link copyTo} needs these besides those of the head. */

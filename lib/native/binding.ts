@@ -105,7 +105,7 @@ export interface ArenaLayout {
   tableCapacity: number;
   /** Records of scanFields, six entries each, that it may write to the table. */
   recordCapacity: number;
-  /** Int32[128]: arguments and results of the hot calls; from the 14th on what scanFields reports. */
+  /** Int32[960]: arguments and results of the hot calls; from the 14th on what scanFields reports, from the 64th on slots of compose. */
   registers: number;
   /** The receive window, shared by every connection: valid until the callback returns. */
   window: number;
@@ -274,6 +274,12 @@ export interface NativeBinding {
   readonly join: (this: void) => void;
   /** Scans [offset, length, from]; see lib/http/scan.ts. Records go to the table, the report to the registers. */
   readonly scanFields: (this: void) => void;
+  /**
+   * Writes a message head, with [steps, stepCount, to, capacity, records, recordCount, base,
+   * dropFlags, drop] and slots (Int32 pairs [offset, length]) from the 64th register on; see
+   * lib/http/head-composer.ts. Result: its length, -ENOBUFS when it does not fit.
+   */
+  readonly compose: (this: void) => void;
   /**
    * The names that scanFields looks up: lower-cased, each followed by LF; their ids are 1, 2, ...
    * Records of the ids up to `special` are listed apart, those in the bit mask `marked` are flagged.

@@ -6,7 +6,7 @@ import { host } from './host.js';
 import { native } from './index.js';
 
 const { i32, layout } = host;
-const { receive, receiveFields, send, gather, join, scanFields } = native;
+const { receive, receiveFields, send, gather, join, scanFields, compose } = native;
 const R = layout.registers >> 2;
 
 /** recv into the arena. > 0 bytes, 0 end of stream, -EAGAIN drained, another -errno. */
@@ -68,5 +68,39 @@ export function scanBytes(offset: number, length: number, from: number): number 
   i32[R + 1] = length;
   i32[R + 2] = from;
   scanFields();
+  return i32[R];
+}
+
+/** Slots that compose has: Int32 pairs [offset, length] from {@link COMPOSE_SLOTS} (an index) on. */
+export const MAX_COMPOSE_SLOTS = 448;
+export const COMPOSE_SLOTS = R + 64;
+
+/**
+ * Writes a message head to [to, to + capacity) by `stepCount` steps at byte offset `steps`.
+ * Its source of fields: `recordCount` records at byte offset `records` of a head at `base`;
+ * left out is what has one of `dropFlags` (as in records), or whose id has a 1 in the 256
+ * bytes at `drop`. Result: its length, -ENOBUFS when it does not fit, -EFAULT.
+ */
+export function composeHead(
+  steps: number,
+  stepCount: number,
+  to: number,
+  capacity: number,
+  records: number,
+  recordCount: number,
+  base: number,
+  dropFlags: number,
+  drop: number,
+): number {
+  i32[R] = steps;
+  i32[R + 1] = stepCount;
+  i32[R + 2] = to;
+  i32[R + 3] = capacity;
+  i32[R + 4] = records;
+  i32[R + 5] = recordCount;
+  i32[R + 6] = base;
+  i32[R + 7] = dropFlags;
+  i32[R + 8] = drop;
+  compose();
   return i32[R];
 }

@@ -8,9 +8,12 @@ import { host } from '../native/host.js';
 import { native } from '../native/index.js';
 import type { Reactor } from '../reactor/reactor.js';
 import { VERSION } from '../util/version.js';
+import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
 import type { Downstream } from './downstream.js';
 import { ExchangeImpl } from './exchange.js';
+import { HeadComposer } from './head-composer.js';
 import { ArenaConstants, BlockPool } from './memory.js';
+import { RelayedHead } from './relayed-head.js';
 import type { RuntimeConfig } from './runtime.js';
 import type { ArenaBytes } from './segment-writer.js';
 import { SegmentWriter } from './segment-writer.js';
@@ -26,6 +29,7 @@ export const PRODUCT = 'millrace';
 
 /** Segments that responses are composed of. */
 export class CommonConstants {
+  readonly nothing: ArenaBytes;
   readonly crlf: ArenaBytes;
   /** Connection as the last field, with the empty line behind it. */
   readonly keepAliveEnd: ArenaBytes;
@@ -43,6 +47,7 @@ export class CommonConstants {
   readonly upgradeWebsocket: ArenaBytes;
 
   constructor(constants: ArenaConstants) {
+    this.nothing = constants.intern('');
     this.crlf = constants.intern('\r\n');
     this.keepAliveEnd = constants.intern('Connection: keep-alive\r\n\r\n');
     this.closeEnd = constants.intern('Connection: close\r\n\r\n');
@@ -64,11 +69,16 @@ export class EngineContext {
   readonly reactor: Reactor;
   readonly config: RuntimeConfig;
   readonly u8: Uint8Array = host.u8;
+  readonly i32: Int32Array = host.i32;
   readonly f64: Float64Array = host.f64;
   readonly blocks: BlockPool;
   readonly constants: ArenaConstants;
   readonly common: CommonConstants;
   readonly writer: SegmentWriter;
+  readonly composer: HeadComposer;
+  readonly relayedHead: RelayedHead;
+  /** The received fields alone. */
+  readonly fieldsProgram: ComposeProgram;
   /** Clients, for draining and for counting. */
   readonly clients = new Set<Downstream>();
   /** True once the worker drains: every response closes its connection. */
@@ -99,7 +109,10 @@ export class EngineContext {
     const { scratch, scratchSize, table, tableCapacity } = host.layout;
     // At the end of the table, which accept and the scanner fill from the beginning.
     const pairs = table + (tableCapacity - 256) * 4;
-    this.writer = new SegmentWriter(this.u8, host.i32, pairs, scratch, scratchSize);
+    this.writer = new SegmentWriter(this.u8, host.i32, pairs, scratch, scratchSize >> 1);
+    this.composer = new HeadComposer();
+    this.fieldsProgram = new ProgramBuilder().fields().build(this.constants, this.i32);
+    this.relayedHead = new RelayedHead(this);
   }
 
   /** The turn's clock in ms. */

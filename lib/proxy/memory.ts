@@ -76,14 +76,7 @@ export class ArenaConstants {
     const known = this.#known.get(text);
     if (known !== undefined) return known;
     const { length } = text;
-    if (this.#at + length > this.#limit) {
-      const size = blockSizeFor(length);
-      const offset = this.#native.acquireBlock(size);
-      if (offset < 0) throw new Error(`the arena has no room for a constant of ${length} bytes`);
-      this.#blocks.push({ offset, size });
-      this.#at = offset;
-      this.#limit = offset + size;
-    }
+    if (this.#at + length > this.#limit) this.#extend(length);
     const constant = { offset: this.#at, length };
     for (let i = 0; i < length; i++) this.#u8[this.#at + i] = text.charCodeAt(i);
     this.#at += length;
@@ -91,10 +84,31 @@ export class ArenaConstants {
     return constant;
   }
 
+  /** Room for `bytes` at a multiple of 8, filled with zeros. Throws when the arena is exhausted. */
+  reserve(bytes: number): number {
+    let at = (this.#at + 7) & ~7;
+    if (at + bytes > this.#limit) {
+      this.#extend(bytes);
+      at = this.#at;
+    }
+    this.#u8.fill(0, at, at + bytes);
+    this.#at = at + bytes;
+    return at;
+  }
+
   release(): void {
     for (const { offset, size } of this.#blocks.splice(0)) this.#native.releaseBlock(offset, size);
     this.#known.clear();
     this.#at = 0;
     this.#limit = 0;
+  }
+
+  #extend(bytes: number): void {
+    const size = blockSizeFor(bytes);
+    const offset = this.#native.acquireBlock(size);
+    if (offset < 0) throw new Error(`the arena has no room for a constant of ${bytes} bytes`);
+    this.#blocks.push({ offset, size });
+    this.#at = offset;
+    this.#limit = offset + size;
   }
 }

@@ -1,19 +1,24 @@
 /**
- * A `proxy_pass` compiled for the hot path: lines to append as ranges of the arena,
- * tables of fields to drop. Made once, at the first request of its location.
+ * A `proxy_pass` compiled for the hot path: a program for the heads that go to the
+ * backend, tables of fields to drop. Made once, at the first request of its location.
  */
-import { DROP, CANONICAL } from '../http/fields.js';
+import { DROP, HIDDEN } from '../http/fields.js';
+import type { MessageHead } from '../http/message-head.js';
+import type { RequestHead } from '../http/request-head.js';
 import type { ResponseHead } from '../http/response-head.js';
-import { KNOWN_HEADER_COUNT, knownHeaderId } from '../http/known-headers.js';
+import { CONTENT_LENGTH, knownHeaderId, TRAILER, UNKNOWN } from '../http/known-headers.js';
 import { escapeUri } from '../http/uri.js';
-import { hasLineEnd, rewriteLine } from './response-lines.js';
+import { hasLineEnd } from './response-lines.js';
 import type { Value } from '../module-api/index.js';
+import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
+import type { HeadComposer } from './head-composer.js';
 import type { PassTarget, ProxyPassConfig } from './runtime.js';
-import type { ArenaBytes, SegmentWriter } from './segment-writer.js';
+import type { ArenaBytes, HeadOutput } from './segment-writer.js';
 
-const CR = 0x0d;
+/** What frames a body, and is wrong without one. */
+const BODY_FIELDS = [CONTENT_LENGTH, TRAILER];
 
 /** What a run has decided about its request. */
 export interface PassedRequest {
@@ -22,29 +27,38 @@ export interface PassedRequest {
   readonly uri: string | undefined;
 }
 
-/** One line that is set: a constant, or a name and what stands behind it. */
-interface SetLine {
-  readonly line: ArenaBytes | undefined;
-  readonly name: ArenaBytes;
+/** A field that is set to a value of the request. */
+interface SetValue {
+  readonly name: string;
   readonly value: Value;
+  readonly slot: number;
 }
 
 export class ProxyPlan {
   readonly config: ProxyPassConfig;
-  /** 1 for the known fields of a backend that the client does not get. */
-  readonly hiddenIds = new Uint8Array(KNOWN_HEADER_COUNT);
+  /** Where 256 bytes are 1 for the known fields of a backend that the client does not get. */
+  readonly hidden: number;
+  /** The same with Content-Length. */
+  readonly hiddenNoLength: number;
   /** Lower-cased names beyond the known ones. */
   readonly hiddenNames: string[] = [];
   /** A backend is asked whether it wants a body that the client holds back, unless the operator sets Expect or speaks HTTP/1.0. */
   readonly forwardsExpect: boolean;
-  readonly #droppedIds = new Uint8Array(KNOWN_HEADER_COUNT);
+  /** Where 256 bytes are 1 for the known fields of the client that the backend does not get. */
+  readonly #dropped: number;
+  /** The same with those that say something about a body, for requests that go on without it. */
+  readonly #droppedBodiless: number;
   readonly #droppedNames: string[] = [];
-  readonly #lines: SetLine[] = [];
+  /** Request line, version, fields that are set, Upgrade, received fields, framing with the empty line. */
+  readonly #program: ComposeProgram;
+  readonly #line: number;
+  readonly #values: SetValue[] = [];
+  readonly #upgradeSlot: number;
+  readonly #end: number;
   /** `proxy_set_header Upgrade`: the operator decides what is upgraded. */
   readonly #upgrade: Value | undefined;
   readonly #setsConnection: boolean;
-  readonly #version: ArenaBytes;
-  readonly #space: ArenaBytes;
+  readonly #chunkedEnd: ArenaBytes;
   readonly #context: EngineContext;
   /** Where requests go, when that is the same for all. */
   readonly target: PassTarget | undefined;
@@ -57,30 +71,47 @@ export class ProxyPlan {
     this.target = config.group === undefined ? undefined : { group: config.group, uri: undefined };
     this.sendsBody = config.request.passBody && config.request.body === undefined;
     const { constants } = context;
-    this.#version = constants.intern(config.httpVersion === '1.0' ? ' HTTP/1.0\r\n' : ' HTTP/1.1\r\n');
-    this.#space = constants.intern(' ');
-    for (const name of config.hideHeaders) mark(name, this.hiddenIds, this.hiddenNames);
+    const { u8 } = context;
+    this.hidden = constants.reserve(256);
+    this.hiddenNoLength = constants.reserve(256);
+    const hidden = u8.subarray(this.hidden, this.hidden + 256);
+    for (const name of config.hideHeaders) mark(name, hidden, this.hiddenNames);
+    // It frames the body, so it cannot be hidden.
+    hidden[CONTENT_LENGTH] = 0;
+    u8.copyWithin(this.hiddenNoLength, this.hidden, this.hidden + 256);
+    u8[this.hiddenNoLength + CONTENT_LENGTH] = 1;
+    this.#dropped = constants.reserve(256);
+    this.#droppedBodiless = constants.reserve(256);
+    const dropped = u8.subarray(this.#dropped, this.#dropped + 256);
     // Written anew where the backend is asked (RFC 9110 section 10.1.1).
-    mark('expect', this.#droppedIds, this.#droppedNames);
+    mark('expect', dropped, this.#droppedNames);
     let forwardsExpect = config.httpVersion !== '1.0';
     let upgrade: Value | undefined;
     let setsConnection = false;
+    const builder = new ProgramBuilder();
+    this.#line = builder.slot();
+    builder.constant(config.httpVersion === '1.0' ? ' HTTP/1.0\r\n' : ' HTTP/1.1\r\n');
     for (const { name, value } of config.setHeaders) {
       const lower = name.toLowerCase();
       // How the body is framed is never a matter of configuration: it would not be the body's length.
       if (lower === 'content-length' || lower === 'transfer-encoding') continue;
-      mark(lower, this.#droppedIds, this.#droppedNames);
+      mark(lower, dropped, this.#droppedNames);
       if (lower === 'upgrade') {
         upgrade = value;
         continue;
       }
       if (lower === 'connection') setsConnection = value.constant !== '';
       if (lower === 'expect') forwardsExpect = false;
-      if (value.constant === '') continue;
-      const line =
-        value.constant === undefined ? undefined : constants.intern(`${name}: ${value.constant}\r\n`);
-      this.#lines.push({ line, name: constants.intern(`${name}: `), value });
+      if (value.constant === undefined) this.#values.push({ name, value, slot: builder.line(name) });
+      else if (value.constant !== '') builder.constant(`${name}: ${value.constant}\r\n`);
     }
+    this.#upgradeSlot = builder.slot();
+    builder.fields();
+    this.#end = builder.slot();
+    this.#program = builder.build(constants, context.i32);
+    this.#chunkedEnd = constants.intern('Transfer-Encoding: chunked\r\n\r\n');
+    u8.copyWithin(this.#droppedBodiless, this.#dropped, this.#dropped + 256);
+    for (const id of BODY_FIELDS) u8[this.#droppedBodiless + id] = 1;
     this.forwardsExpect = forwardsExpect;
     this.#upgrade = upgrade;
     this.#setsConnection = setsConnection;
@@ -88,8 +119,7 @@ export class ProxyPlan {
 
   /** Whether a backend's field beyond the known ones is hidden. */
   hides(up: ResponseHead, index: number): boolean {
-    for (const name of this.hiddenNames) if (up.fieldNameIs(index, name)) return true;
-    return false;
+    return isNamed(up, index, this.hiddenNames);
   }
 
   /** The method for a backend: what `proxy_method` gives, else the client's (or that of an error page). */
@@ -109,65 +139,83 @@ export class ProxyPlan {
    * Result: whether it asks for an upgrade.
    */
   compose(exchange: ExchangeImpl, passed: PassedRequest, asks: boolean, length: number): boolean {
-    const { method, uri } = passed;
-    const { writer, common } = this.#context;
+    const { composer, writer } = this.#context;
     const { request } = this.config;
     const { head } = exchange;
-    const { base } = head;
-    writer.reset();
-    const asReceived = exchange.methodOverride === undefined && request.method === undefined;
-    if (asReceived && uri === undefined && this.#asReceived(exchange)) {
-      writer.copy(base + head.methodStart, head.targetEnd - head.methodStart);
-    } else {
-      if (asReceived) {
-        // "GET " as received.
-        writer.copy(base + head.methodStart, head.methodEnd - head.methodStart);
-        writer.constant(this.#space);
-      } else {
-        writer.raw(`${method} `);
-      }
-      this.#target(exchange, writer, uri);
-    }
-    writer.constant(this.#version);
-    for (let i = 0; i < this.#lines.length; i++) {
-      const { line, name, value } = this.#lines[i];
-      if (line !== undefined) {
-        writer.constant(line);
-        continue;
-      }
-      writer.mark();
-      writer.constant(name);
-      const before = writer.total;
-      value.write(exchange, writer);
+    composer.begin();
+    this.#requestLine(exchange, passed, composer);
+    const values = this.#values;
+    for (let i = 0; i < values.length; i++) {
+      const { slot, name, value } = values[i];
+      composer.open(slot);
+      value.write(exchange, composer);
       // An empty value means no field at all.
-      if (writer.unsafe) this.#refuse(exchange, i);
-      if (writer.unsafe || writer.total === before) writer.rewind();
-      else writer.lineEnd(common.crlf);
+      if (composer.unsafe) {
+        exchange.log('error', `a line end in the value of "${name}": the field is left out`);
+        composer.open(slot);
+      }
     }
-    const upgrading = this.#writeUpgrade(exchange, writer);
+    const upgrading = this.#writeUpgrade(exchange, composer);
     const body = this.sendsBody && exchange.methodOverride === undefined;
     // Of a head that was refused, nothing is passed on.
-    if (head.complete && request.passFields) this.#fields(exchange, writer, body);
-    else if (body && head.contentLength > 0) writer.raw(`Content-Length: ${head.contentLength}\r\n`);
-    if (body && head.chunked) {
-      if (length < 0) writer.constant(common.chunked);
-      else writer.raw(`Content-Length: ${length}\r\n`);
-    }
-    if (asks) writer.constant(common.expectContinue);
-    if (request.body !== undefined) {
-      const own = request.body.get(exchange);
-      writer.raw(`Content-Length: ${own.length}\r\n\r\n`);
-      writer.raw(own);
-      return upgrading;
-    }
-    if (!request.passBody && head.hasBody && /^(?:POST|PUT|PATCH)$/.test(method)) {
-      writer.raw('Content-Length: 0\r\n');
-    }
-    // The empty line as received joins the last field.
-    const end = base + head.length - 2;
-    if (head.complete && this.#context.u8[end] === CR) writer.copy(end, 2);
-    else writer.constant(common.crlf);
+    const passes = head.complete && request.passFields;
+    const own = request.body === undefined ? undefined : request.body.get(exchange);
+    this.#endHead(exchange, passed, asks, body, passes, length, own);
+    const drop = body ? this.#dropped : this.#droppedBodiless;
+    const written = composer.compose(this.#program, passes ? head : null, this.#hideNames(head), drop);
+    writer.reset();
+    if (written < 0) writer.fail();
+    else writer.copy(composer.output, written);
+    if (own !== undefined) writer.raw(own);
     return upgrading;
+  }
+
+  #requestLine(exchange: ExchangeImpl, { method, uri }: PassedRequest, composer: HeadComposer): void {
+    const { head } = exchange;
+    const { base } = head;
+    const asReceived = exchange.methodOverride === undefined && this.config.request.method === undefined;
+    if (asReceived && uri === undefined && this.#asReceived(exchange)) {
+      composer.set(this.#line, base + head.methodStart, head.targetEnd - head.methodStart);
+      return;
+    }
+    composer.open(this.#line);
+    if (asReceived) composer.copy(base + head.methodStart, head.methodEnd - head.methodStart);
+    else composer.raw(method);
+    composer.raw(' ');
+    this.#target(exchange, composer, uri);
+  }
+
+  /** How the body is framed, Expect, and the empty line. `own`: the body that takes the client's place. */
+  #endHead(
+    exchange: ExchangeImpl,
+    { method }: PassedRequest,
+    asks: boolean,
+    body: boolean,
+    passes: boolean,
+    length: number,
+    own: string | undefined,
+  ): void {
+    const { composer, common } = this.#context;
+    const { head } = exchange;
+    const { passBody } = this.config.request;
+    if (!asks && own === undefined && passes && passBody && length < 0) {
+      composer.setConstant(this.#end, body && head.chunked ? this.#chunkedEnd : common.crlf);
+      return;
+    }
+    composer.open(this.#end);
+    if (body && head.chunked) {
+      if (length < 0) composer.constant(common.chunked);
+      else composer.raw(`Content-Length: ${length}\r\n`);
+    } else if (body && !passes && head.contentLength > 0) {
+      composer.raw(`Content-Length: ${head.contentLength}\r\n`);
+    }
+    if (asks) composer.constant(common.expectContinue);
+    if (own !== undefined) {
+      composer.raw(`Content-Length: ${own.length}\r\n`);
+    } else if (!passBody && head.hasBody && /^(?:POST|PUT|PATCH)$/.test(method)) {
+      composer.raw('Content-Length: 0\r\n');
+    }
+    composer.constant(common.crlf);
   }
 
   /** Whether "GET /path?args" goes on as it stands: one space, origin form, no fragment, nothing replaced. */
@@ -184,7 +232,7 @@ export class ProxyPlan {
     );
   }
 
-  #target(exchange: ExchangeImpl, writer: SegmentWriter, uri: string | undefined): void {
+  #target(exchange: ExchangeImpl, writer: HeadOutput, uri: string | undefined): void {
     const { config } = this;
     const { head } = exchange;
     if (uri !== undefined) {
@@ -216,14 +264,16 @@ export class ProxyPlan {
   }
 
   /** Rule 2: WebSocket by itself; anything but h2c where the operator passes Upgrade on. */
-  #writeUpgrade(exchange: ExchangeImpl, writer: SegmentWriter): boolean {
+  #writeUpgrade(exchange: ExchangeImpl, composer: HeadComposer): boolean {
     const { common } = this.#context;
+    composer.setConstant(this.#upgradeSlot, common.nothing);
     if (this.config.httpVersion === '1.0') return false;
     if (this.#upgrade !== undefined) {
       const value = this.#upgrade.get(exchange);
       if (value === '' || hasLineEnd(value) || /(?:^|[\s,])h2c(?:$|[\s,])/i.test(value)) return false;
-      writer.raw(`Upgrade: ${value}\r\n`);
-      if (!this.#setsConnection) writer.constant(common.upgrade);
+      composer.open(this.#upgradeSlot);
+      composer.raw(`Upgrade: ${value}\r\n`);
+      if (!this.#setsConnection) composer.constant(common.upgrade);
       return true;
     }
     const { head } = exchange;
@@ -231,42 +281,24 @@ export class ProxyPlan {
     if (!head.upgrade || head.hasBody || exchange.method !== 'GET' || head.version === 10) return false;
     if (this.#setsConnection || exchange.request.header('upgrade')?.toLowerCase() !== 'websocket')
       return false;
-    writer.constant(common.upgradeWebsocket);
+    composer.setConstant(this.#upgradeSlot, common.upgradeWebsocket);
     return true;
   }
 
-  #fields(exchange: ExchangeImpl, writer: SegmentWriter, body: boolean): void {
-    const { common } = this.#context;
-    const { head } = exchange;
-    const { base } = head;
-    const dropped = this.#droppedIds;
+  /** Marks the fields without an id that are not passed on. Result: the flags with which a field is left out. */
+  #hideNames(head: RequestHead): number {
     const names = this.#droppedNames;
+    if (names.length === 0) return DROP;
     for (let i = 0; i < head.fieldCount; i++) {
-      const flags = head.fieldFlags(i);
-      if ((flags & DROP) !== 0) continue;
-      const id = head.fieldId(i);
-      if (id !== 0) {
-        if (dropped[id] === 1) continue;
-        if (!body && head.isBodyField(id)) continue;
-      } else if (names.length > 0 && this.#drops(exchange, i)) {
-        continue;
-      }
-      const start = head.lineStart(i);
-      if ((flags & CANONICAL) !== 0) writer.copy(base + start, head.lineEnd(i) - start);
-      else rewriteLine(head, i, writer, common);
+      if (head.fieldId(i) === UNKNOWN) head.setHidden(i, isNamed(head, i, names));
     }
+    return DROP | HIDDEN;
   }
+}
 
-  #refuse(exchange: ExchangeImpl, index: number): void {
-    const { offset, length } = this.#lines[index].name;
-    const name = Buffer.from(this.#context.u8.subarray(offset, offset + length)).toString('latin1');
-    exchange.log('error', `a line end in the value of "${name}": the field is left out`);
-  }
-
-  #drops(exchange: ExchangeImpl, index: number): boolean {
-    for (const name of this.#droppedNames) if (exchange.head.fieldNameIs(index, name)) return true;
-    return false;
-  }
+function isNamed(head: MessageHead, index: number, names: readonly string[]): boolean {
+  for (const name of names) if (head.fieldNameIs(index, name)) return true;
+  return false;
 }
 
 /** Percent-encodes blanks and control bytes, of which a request line is made. */

@@ -17,12 +17,19 @@ export interface ArenaBytes {
   readonly length: number;
 }
 
+/** What a head, or a part of one, is written to: the {@link SegmentWriter}, or a slot of the composer. */
+export interface HeadOutput extends ByteWriter {
+  constant(bytes: ArenaBytes): void;
+  /** A text of which every byte is meant, line ends included. */
+  raw(text: string): void;
+  /** Bytes of text that still fit. */
+  readonly room: number;
+}
+
 /** Segments that one native call takes; a longer list is flattened into the scratch region first. */
 const MAX_SEGMENTS = 60;
-const LF = 0x0a;
-const CR = 0x0d;
 
-export class SegmentWriter implements ByteWriter {
+export class SegmentWriter implements HeadOutput {
   readonly #u8: Uint8Array;
   readonly #i32: Int32Array;
   readonly #pairs: number;
@@ -35,14 +42,6 @@ export class SegmentWriter implements ByteWriter {
   #total = 0;
   #end = -1;
   #overflowed = false;
-  #unsafe = false;
-  #markCount = 0;
-  #markTotal = 0;
-  #markText = 0;
-  #markEnd = -1;
-  /** Length of the last segment at the mark. */
-  #markLast = 0;
-  #markOverflowed = false;
 
   /**
    * `pairsOffset`: byte offset (multiple of 4) of room for 64 Int32 pairs.
@@ -72,7 +71,6 @@ export class SegmentWriter implements ByteWriter {
     this.#total = 0;
     this.#end = -1;
     this.#overflowed = false;
-    this.#unsafe = false;
   }
 
   /** Byte offset of the pairs. */
@@ -97,6 +95,11 @@ export class SegmentWriter implements ByteWriter {
   /** True when the text did not fit: what was composed is incomplete and must not be sent. */
   get overflowed(): boolean {
     return this.#overflowed;
+  }
+
+  /** Marks it as {@link overflowed}: what belongs here did not fit elsewhere. */
+  fail(): void {
+    this.#overflowed = true;
   }
 
   copy(offset: number, length: number): void {
@@ -138,22 +141,8 @@ export class SegmentWriter implements ByteWriter {
     this.copy(start, length);
   }
 
-  /** A value that may come from outside: CR, LF or NUL in it marks the writer as {@link unsafe}. */
   text(text: string): void {
-    const { length } = text;
-    const start = this.#text;
-    if (start + length > this.#textLimit) {
-      this.#overflowed = true;
-      return;
-    }
-    const u8 = this.#u8;
-    for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i);
-      if (code <= CR && (code === CR || code === LF || code === 0)) this.#unsafe = true;
-      u8[start + i] = code;
-    }
-    this.#text = start + length;
-    this.copy(start, length);
+    this.raw(text);
   }
 
   /** Text of the program's own, line ends included. */
@@ -170,24 +159,6 @@ export class SegmentWriter implements ByteWriter {
     this.copy(start, length);
   }
 
-  /** CR LF: joined to a text that was just written, else the constant. */
-  lineEnd(crlf: ArenaBytes): void {
-    const start = this.#text;
-    if (this.#end !== start || start + 2 > this.#textLimit) {
-      this.copy(crlf.offset, 2);
-      return;
-    }
-    this.#u8[start] = CR;
-    this.#u8[start + 1] = LF;
-    this.#text = start + 2;
-    this.copy(start, 2);
-  }
-
-  /** Whether a text held a line end or NUL since `reset` or `mark`: it must not become part of a head. */
-  get unsafe(): boolean {
-    return this.#unsafe;
-  }
-
   /** A non-negative integer in decimal. */
   uint(value: number): void {
     if (value < 10) {
@@ -200,34 +171,6 @@ export class SegmentWriter implements ByteWriter {
     } else {
       this.raw(String(value));
     }
-  }
-
-  /** Remembers this point, to come back with {@link rewind}; a second call replaces the first. */
-  mark(): void {
-    // A list that is flattened behind the mark cannot be rewound: make room first.
-    if (this.#count > MAX_SEGMENTS / 2) this.#flatten();
-    this.#unsafe = false;
-    this.#markCount = this.#count;
-    this.#markTotal = this.#total;
-    this.#markText = this.#text;
-    this.#markEnd = this.#end;
-    this.#markLast = this.#count > 0 ? this.#i32[this.#pairs + this.#count * 2 - 1] : 0;
-    this.#markOverflowed = this.#overflowed;
-  }
-
-  /** Forgets what was composed since {@link mark}. */
-  rewind(): void {
-    if (this.#markCount < 0) {
-      this.#overflowed = true;
-      return;
-    }
-    // What followed may have been joined to the last segment.
-    if (this.#markCount > 0) this.#i32[this.#pairs + this.#markCount * 2 - 1] = this.#markLast;
-    this.#overflowed = this.#markOverflowed;
-    this.#count = this.#markCount;
-    this.#total = this.#markTotal;
-    this.#text = this.#markText;
-    this.#end = this.#markEnd;
   }
 
   /** The composed bytes as a copy; for tests and tools. */
@@ -262,6 +205,5 @@ export class SegmentWriter implements ByteWriter {
     this.#i32[this.#pairs + 1] = at - this.#flatStart;
     this.#count = 1;
     this.#end = -1;
-    this.#markCount = -1;
   }
 }

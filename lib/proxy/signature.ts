@@ -1,18 +1,19 @@
 /** What a response says of who made it: the Server field, and the last line of the proxy's own pages. */
 import type { ExchangeImpl } from './exchange.js';
 import { hasLineEnd } from './response-lines.js';
+import type { HeadOutput } from './segment-writer.js';
 
-/** Appends Server and Date to the worker's writer. */
-export function writeServerDate(exchange: ExchangeImpl): void {
+/** Appends Server and Date. */
+export function writeServerDate(exchange: ExchangeImpl, out: HeadOutput): void {
   const { context, location } = exchange;
   const { serverTokens } = location;
   if (typeof serverTokens === 'boolean') {
-    context.writer.constant(context.serverDate(serverTokens));
+    out.constant(context.serverDate(serverTokens));
     return;
   }
   const text = ownText(exchange);
-  if (text !== '') context.writer.raw(`Server: ${text}\r\n`);
-  context.writer.constant(context.date());
+  if (text !== '') out.raw(`Server: ${text}\r\n`);
+  out.constant(context.date());
 }
 
 /** Of pages; "" for none. */

@@ -158,8 +158,8 @@ export function openTunnel(
   exchange.response.status = 101;
   writer.reset();
   writeStatusLine(head, writer, common);
-  writeServerDate(exchange);
-  writeUpstreamFields(exchange, head, plan, true);
+  writeServerDate(exchange, writer);
+  writeUpstreamFields(exchange, head, plan);
   const protocol = head.findByName('upgrade');
   if (protocol >= 0) {
     writer.raw('Upgrade: ');

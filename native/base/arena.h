@@ -21,7 +21,7 @@ namespace millrace {
 // Byte offsets and capacities of the fixed regions; lib/native/binding.ts says what
 // lies in them.
 struct ArenaLayout {
-  static constexpr size_t kRegisters = 128;  // Int32 entries
+  static constexpr size_t kRegisters = 960;  // Int32 entries
   size_t size;
   size_t now, wall_clock, registers;
   size_t events, event_capacity;

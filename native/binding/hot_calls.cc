@@ -8,6 +8,7 @@
 
 #include "binding/call.h"
 #include "net/socket.h"
+#include "scan/compose_head.h"
 #include "scan/scan_fields.h"
 
 namespace millrace {
@@ -15,9 +16,10 @@ namespace {
 
 // Where the report of a scan begins, and in front of it the range it was made of.
 constexpr int kScannedOffset = 14, kScannedLength = 15, kReport = 16;
+// From here on slots of compose, two entries each.
+constexpr int kSlots = 64;
 
-static_assert((kReport + static_cast<int>(sizeof(ScanReport) / sizeof(int32_t))) <=
-              static_cast<int>(ArenaLayout::kRegisters));
+static_assert(kReport + static_cast<int>(sizeof(ScanReport) / sizeof(int32_t)) <= kSlots);
 
 // Runs `call` with the host and the registers, unless nothing is open.
 template <typename Call>
@@ -114,6 +116,31 @@ napi_value JoinCall(napi_env env, napi_callback_info info) {
   });
 }
 
+// steps, stepCount, to, capacity, records, recordCount, base, dropFlags, drop; and the slots
+napi_value ComposeCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    constexpr int32_t kStep = sizeof(ComposeStep), kRecord = sizeof(FieldRecord);
+    const Arena& arena = host.arena();
+    if (r[1] < 0 || r[1] > INT32_MAX / kStep || r[5] < 0 || r[5] > INT32_MAX / kRecord) {
+      return -EINVAL;
+    }
+    if (r[0] % 4 != 0 || r[4] % 4 != 0 || !host.Contains(r[0], r[1] * kStep) ||
+        !host.Contains(r[2], r[3]) || !host.Contains(r[4], r[5] * kRecord) ||
+        !host.Contains(r[8], NameTable::kMaxNames)) {
+      return -EFAULT;
+    }
+    const ComposeMemory memory{arena.base(), arena.layout().size,
+                               reinterpret_cast<const ComposeSlot*>(r + kSlots),
+                               (static_cast<int>(ArenaLayout::kRegisters) - kSlots) / 2};
+    const ComposeSource source{arena.At<FieldRecord>(static_cast<size_t>(r[4])), r[5], r[6], r[7],
+                               host.At(r[8])};
+    const int length = ComposeHead(memory, arena.At<ComposeStep>(static_cast<size_t>(r[0])), r[1],
+                                   source, r[2], r[3]);
+    if (length >= 0) return length;
+    return length == kComposeTooLong ? -ENOBUFS : -EFAULT;
+  });
+}
+
 // names, special, marked
 napi_value SetNames(napi_env env, napi_callback_info info) {
   napi_value values[3];
@@ -136,7 +163,8 @@ const Export kHotCalls[] = {
     {"receive", ReceiveCall}, {"receiveFields", ReceiveFieldsCall},
     {"send", SendCall},       {"gather", GatherCall},
     {"join", JoinCall},       {"scanFields", ScanFieldsCall},
-    {"setNames", SetNames},   {nullptr, nullptr},
+    {"compose", ComposeCall}, {"setNames", SetNames},
+    {nullptr, nullptr},
 };
 
 }  // namespace millrace

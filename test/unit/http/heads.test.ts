@@ -55,8 +55,6 @@ describe('RequestHead', () => {
     expect(head.findByName('cookie')).toBe(-1);
     expect(head.fieldNameIs(2, 'x-one')).toBe(true);
     expect(head.fieldNameIs(2, 'x-onf')).toBe(false);
-    expect(head.isBodyField(head.fieldId(3))).toBe(true);
-    expect(head.isBodyField(head.fieldId(0))).toBe(false);
   });
 
   test('does not take a name that differs in a bit for the one that Connection lists', () => {

@@ -1,0 +1,175 @@
+/**
+ * Fills the slots of a {@link ComposeProgram} for one message, and has it written.
+ *
+ *     set(0, request line) · open(1), value.write(composer) · … · compose(program, source, drop)
+ *
+ * A value that lies in the arena already is only pointed to; what is made of strings or of
+ * several pieces is put together in a text area. One composer serves the whole worker: what
+ * it wrote is sent (or queued by copying) before anything else runs.
+ */
+import type { MessageHead } from '../http/message-head.js';
+import { host } from '../native/host.js';
+import { COMPOSE_SLOTS, composeHead } from '../native/hot.js';
+import type { ComposeProgram } from './compose-program.js';
+import type { ArenaBytes, HeadOutput } from './segment-writer.js';
+
+const { u8, i32, layout } = host;
+const CR = 0x0d;
+const LF = 0x0a;
+
+/** The scratch region: its first half is the segment writer's, then come texts, then the heads. */
+const TEXT = layout.scratch + (layout.scratchSize >> 1);
+const TEXT_BYTES = 32 * 1024;
+const OUTPUT = TEXT + TEXT_BYTES;
+const OUTPUT_BYTES = layout.scratch + layout.scratchSize - OUTPUT;
+const SLOTS = COMPOSE_SLOTS;
+
+export class HeadComposer implements HeadOutput {
+  /** Index of the slot that is being filled. */
+  #slot = SLOTS;
+  #text = TEXT;
+  #unsafe = false;
+  #overflowed = false;
+
+  /** Where `compose` writes. */
+  readonly output = OUTPUT;
+
+  /** Forgets the values of the last message; every slot of the program is to be filled. */
+  begin(): void {
+    this.#text = TEXT;
+    this.#overflowed = false;
+  }
+
+  /** Fills a slot with a range of the arena. */
+  set(slot: number, offset: number, length: number): void {
+    const at = SLOTS + slot * 2;
+    i32[at] = offset;
+    i32[at + 1] = length;
+  }
+
+  /** Fills a slot with a constant. */
+  setConstant(slot: number, { offset, length }: ArenaBytes): void {
+    this.set(slot, offset, length);
+  }
+
+  /** Empties a slot, and appends to it from now on. */
+  open(slot: number): void {
+    this.#slot = SLOTS + slot * 2;
+    i32[this.#slot] = this.#text;
+    i32[this.#slot + 1] = 0;
+    this.#unsafe = false;
+  }
+
+  /** Since `open`, a text held a line end or NUL: it must not become part of a head. */
+  get unsafe(): boolean {
+    return this.#unsafe;
+  }
+
+  /** Texts did not fit. */
+  get overflowed(): boolean {
+    return this.#overflowed;
+  }
+
+  /** Bytes of text that still fit. */
+  get room(): number {
+    return TEXT + TEXT_BYTES - this.#text;
+  }
+
+  copy(offset: number, length: number): void {
+    const slot = this.#slot;
+    const before = i32[slot + 1];
+    if (before === 0) {
+      i32[slot] = offset;
+      i32[slot + 1] = length;
+    } else if (this.#own(length)) {
+      const at = this.#text;
+      if (length > 48) u8.copyWithin(at, offset, offset + length);
+      else for (let i = 0; i < length; i++) u8[at + i] = u8[offset + i];
+      this.#wrote(length);
+    }
+  }
+
+  constant({ offset, length }: ArenaBytes): void {
+    this.copy(offset, length);
+  }
+
+  bytes(bytes: Uint8Array): void {
+    const { length } = bytes;
+    if (!this.#own(length)) return;
+    const at = this.#text;
+    if (length > 48) u8.set(bytes, at);
+    else for (let i = 0; i < length; i++) u8[at + i] = bytes[i];
+    this.#wrote(length);
+  }
+
+  /** A value that may come from outside: CR, LF or NUL in it marks it as {@link unsafe}. */
+  text(text: string): void {
+    const { length } = text;
+    if (!this.#own(length)) return;
+    const at = this.#text;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code <= CR && (code === CR || code === LF || code === 0)) this.#unsafe = true;
+      u8[at + i] = code;
+    }
+    this.#wrote(length);
+  }
+
+  /** Text of the program's own, line ends included. */
+  raw(text: string): void {
+    const { length } = text;
+    if (!this.#own(length)) return;
+    const at = this.#text;
+    for (let i = 0; i < length; i++) u8[at + i] = text.charCodeAt(i);
+    this.#wrote(length);
+  }
+
+  /**
+   * Writes the head to `output`. `source` gives the received fields (null: none); left out
+   * is what has a flag in `dropFlags` (fields.ts), or an id with a 1 in the table at `drop`.
+   * Result: its length, or -1 when it does not fit.
+   */
+  compose(program: ComposeProgram, source: MessageHead | null, dropFlags: number, drop: number): number {
+    if (this.#overflowed) return -1;
+    const length =
+      source === null
+        ? composeHead(program.offset, program.count, OUTPUT, OUTPUT_BYTES, 0, 0, 0, 0, drop)
+        : composeHead(
+            program.offset,
+            program.count,
+            OUTPUT,
+            OUTPUT_BYTES,
+            source.recordsOffset,
+            source.fieldCount,
+            source.base,
+            dropFlags << 8,
+            drop,
+          );
+    return length < 0 ? -1 : length;
+  }
+
+  /** Makes what the slot holds end where text is written, with room for `length` bytes more. */
+  #own(length: number): boolean {
+    const slot = this.#slot;
+    const offset = i32[slot];
+    const before = i32[slot + 1];
+    const moved = before > 0 && offset + before !== this.#text ? before : 0;
+    if (this.#text + moved + length > TEXT + TEXT_BYTES) {
+      this.#overflowed = true;
+      return false;
+    }
+    if (moved > 0) {
+      u8.copyWithin(this.#text, offset, offset + moved);
+      i32[slot] = this.#text;
+      this.#text += moved;
+    } else if (before === 0) {
+      i32[slot] = this.#text;
+    }
+    return true;
+  }
+
+  #wrote(length: number): void {
+    this.#text += length;
+    i32[this.#slot + 1] += length;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The head of a backend's response as the client gets it:
+ *
+ *     status line | Server, Date | the backend's fields | Transfer-Encoding | fields of modules | Connection | body
+ *
+ * Everything but the backend's fields is a slot, so one program serves every response of
+ * the worker.
+ */
+import type { ResponseHead } from '../http/response-head.js';
+import type { EngineContext } from './context.js';
+import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
+import type { ExchangeImpl } from './exchange.js';
+import type { HeadComposer } from './head-composer.js';
+import type { ProxyPlan } from './proxy-plan.js';
+import { hideFields, writeFields, writeStatusLine } from './response-lines.js';
+import { writeServerDate } from './signature.js';
+
+export class RelayedHead {
+  readonly #context: EngineContext;
+  readonly #composer: HeadComposer;
+  readonly #program: ComposeProgram;
+  readonly #line: number;
+  readonly #server: number;
+  readonly #coding: number;
+  readonly #own: number;
+  readonly #end: number;
+  readonly #body: number;
+
+  constructor(context: EngineContext) {
+    this.#context = context;
+    this.#composer = context.composer;
+    const builder = new ProgramBuilder();
+    this.#line = builder.slot();
+    this.#server = builder.slot();
+    builder.fields();
+    this.#coding = builder.slot();
+    this.#own = builder.slot();
+    this.#end = builder.slot();
+    this.#body = builder.slot();
+    this.#program = builder.build(context.constants, context.i32);
+  }
+
+  /**
+   * Writes it to the composer's output, with `status` instead of the backend's, and
+   * `bodyLength` bytes at `bodyOffset` behind it. Result: the length of all, or -1 when it
+   * does not fit.
+   */
+  write(
+    exchange: ExchangeImpl,
+    up: ResponseHead,
+    plan: ProxyPlan,
+    status: number,
+    chunked: boolean,
+    keepAlive: boolean,
+    bodyOffset: number,
+    bodyLength: number,
+  ): number {
+    const composer = this.#composer;
+    const { common } = this.#context;
+    const { location } = exchange;
+    composer.begin();
+    this.#statusLine(up, status);
+    if (typeof location.serverTokens === 'boolean') {
+      composer.setConstant(this.#server, this.#context.serverDate(location.serverTokens));
+    } else {
+      composer.open(this.#server);
+      writeServerDate(exchange, composer);
+    }
+    composer.setConstant(this.#coding, chunked ? common.chunked : common.nothing);
+    if (exchange.fields.count > 0) {
+      composer.open(this.#own);
+      writeFields(exchange, composer);
+    } else {
+      composer.setConstant(this.#own, common.nothing);
+    }
+    const end = keepAlive ? common.keepAliveEnd : common.closeEnd;
+    if (keepAlive && location.keepaliveHeaderSeconds > 0) {
+      composer.open(this.#end);
+      composer.raw(`Keep-Alive: timeout=${location.keepaliveHeaderSeconds}\r\n`);
+      composer.constant(end);
+    } else {
+      composer.setConstant(this.#end, end);
+    }
+    composer.set(this.#body, bodyOffset, bodyLength);
+    const noLength = status === 204 || exchange.writer.contentLength < 0;
+    const drop = noLength ? plan.hiddenNoLength : plan.hidden;
+    return composer.compose(this.#program, up, hideFields(exchange, up, plan), drop);
+  }
+
+  /** As received where it is in canonical form and the status stays. */
+  #statusLine(up: ResponseHead, status: number): void {
+    const composer = this.#composer;
+    if (status !== up.status) {
+      composer.setConstant(this.#line, this.#context.statusLine(status));
+    } else if (up.isCanonicalLine) {
+      composer.set(this.#line, up.base, up.reasonEnd + 2);
+    } else {
+      composer.open(this.#line);
+      writeStatusLine(up, composer, this.#context.common);
+    }
+  }
+}
