@@ -68,7 +68,7 @@ async function main() {
   const [port = 0, pid = 0] = (values.target ?? '').split(',').map(Number);
   const proxy =
     values.target === undefined
-      ? await startContestant(kind, ports)
+      ? await startContestant(kind, ports, { startMs: 60_000 })
       : { name: 'target', port, pid, stop: async () => {} };
   say(
     `soak of ${proxy.name}: ${requests} requests, ${connections} connections, aborts ${aborts}, seed ${seed}`,
