@@ -1,22 +1,11 @@
-// How long the parsers of lib/http take for a head, on the native scanner.
-//
-//   npm run build && node bench/micro/parser.mjs [ROUNDS [NAME]]
-//
-// Prints ns per head and per byte: the best of seven runs of ROUNDS heads, since other
-// work on the machine only ever adds. NAME picks the rows that contain it.
-//
-// Instructions can be counted without hardware counters: run one row under
-//   valgrind --tool=callgrind --smc-check=all-non-file node --single-threaded bench/micro/parser.mjs ROUNDS NAME
-// with two values of ROUNDS, both past 30,000 so that the code is compiled, and divide
-// the difference of "Collected" by seven times the difference of ROUNDS.
+// How long the parsers of lib/http take for a head, on the native scanner; see harness.mjs.
 import { arenaMemory } from '../../dist/lib/http/arena.js';
 import { ChunkedDecoder } from '../../dist/lib/http/chunked.js';
 import { RequestHead } from '../../dist/lib/http/request-head.js';
 import { ResponseHead } from '../../dist/lib/http/response-head.js';
 import { host } from '../../dist/lib/native/host.js';
+import { measure } from './harness.mjs';
 
-const rounds = Number(process.argv[2] ?? 300_000);
-const only = process.argv[3];
 const { u8, layout } = host;
 const base = layout.window;
 
@@ -62,17 +51,12 @@ function put(lines) {
   return bytes.length;
 }
 
-function measure(name, length, run) {
-  if (only !== undefined && !name.includes(only)) return;
-  let best = Infinity;
-  for (let i = 0; i < 7; i++) {
-    const start = process.hrtime.bigint();
-    for (let j = 0; j < rounds; j++) if (run(length) !== length) throw new Error(`${name} failed`);
-    best = Math.min(best, Number(process.hrtime.bigint() - start) / rounds);
-  }
-  console.log(
-    `${name.padEnd(28)} ${String(length).padStart(6)} bytes ${best.toFixed(0).padStart(6)} ns ${(best / length).toFixed(2).padStart(6)} ns/byte`,
-  );
+/** One row: every run must take the whole head. */
+async function row(name, length, run) {
+  const check = () => {
+    if (run(length) !== length) throw new Error(`${name} failed`);
+  };
+  await measure(name, check, { bytes: length });
 }
 
 const limits = { maxRequestLineBytes: 8192, maxFieldBytes: 8192, maxHeadBytes: 32768, maxFields: 1000 };
@@ -94,11 +78,11 @@ const decode = (length) => {
   return at - base;
 };
 
-measure('request, small', put(small), parseRequest);
-measure('request, browser', put(browser), parseRequest);
-measure('response', put(response), parseResponse);
-measure('scanner alone, browser', put(browser), (length) => {
+await row('request, small', put(small), parseRequest);
+await row('request, browser', put(browser), parseRequest);
+await row('response', put(response), parseResponse);
+await row('scanner alone, browser', put(browser), (length) => {
   arenaMemory.scan(base, length, 0);
   return length;
 });
-measure('chunked, 64 of 64 bytes', put([`${`40\r\n${'x'.repeat(64)}\r\n`.repeat(64)}0`]), decode);
+await row('chunked, 64 of 64 bytes', put([`${`40\r\n${'x'.repeat(64)}\r\n`.repeat(64)}0`]), decode);

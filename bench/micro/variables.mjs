@@ -1,0 +1,51 @@
+// How long texts with variables and lines of the access log take; see harness.mjs. The
+// exchange is a plain object: what is measured is the compiled text, not the engine's views.
+import { createParseContext } from '../../dist/lib/config/parse-context.js';
+import { Registry } from '../../dist/lib/config/registry.js';
+import { builtinModules } from '../../dist/lib/modules/index.js';
+import { COMBINED, compileFormat } from '../../dist/lib/modules/log-format.js';
+import { measure } from './harness.mjs';
+
+const parse = createParseContext({
+  registry: new Registry(builtinModules),
+  confDirectory: '/conf',
+  prefix: '/prefix',
+  onWarning: () => undefined,
+});
+const value = (text) => parse.compileText(text);
+
+const fields = new Map([
+  ['host', 'bench.example'],
+  ['user-agent', 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36'],
+  ['referer', 'https://www.example.com/some/page'],
+]);
+const exchange = {
+  client: { remoteAddress: '192.0.2.7', remotePort: 40_000, serverPort: 8080 },
+  request: {
+    method: 'GET',
+    target: '/service13/1k?a=b',
+    protocol: 'HTTP/1.1',
+    host: 'bench.example',
+    header: (name) => fields.get(name.toLowerCase()),
+  },
+  response: { status: 200, bytesSent: 1234, bodyBytesSent: 1024 },
+  uri: '/service13/1k',
+  args: 'a=b',
+  scheme: 'http',
+  serverName: 'bench.example',
+  attempts: [],
+  startedMs: 1000,
+  nowMs: 1234,
+  wallMs: Date.UTC(2026, 10, 21, 2, 35, 15, 678),
+  captures: null,
+  slots: [],
+};
+
+for (const text of ['$host', '$remote_addr', '$scheme://$host$request_uri', '$arg_a', '$http_user_agent']) {
+  const compiled = value(text);
+  await measure(`value ${text}`, () => compiled.get(exchange));
+}
+for (const escape of ['default', 'json', 'none']) {
+  const format = compileFormat(COMBINED, escape, value);
+  await measure(`combined log line, ${escape}`, () => format(exchange));
+}
