@@ -22,7 +22,7 @@ import { SCENARIOS } from './scenarios.mjs';
 
 /**
  * The kinds of these names that are installed; the others are named.
- * @param {Bench} bench
+ * @param {Pick<Bench, 'say'>} bench
  * @param {readonly string[]} names
  */
 export function installed({ say }, names) {

@@ -12,6 +12,8 @@ import { isInstalled, run } from './processes.mjs';
 
 const AUTOCANNON = createRequire(import.meta.url).resolve('autocannon');
 
+const EXACT = fileURLToPath(new URL('./exact-load.mjs', import.meta.url));
+
 /** The one upload that wrk can send: see there. */
 const UPLOAD = { bytes: 65_536, script: fileURLToPath(new URL('../conf/upload.lua', import.meta.url)) };
 
@@ -73,26 +75,16 @@ async function wrk({ port, connections, seconds, fields, path, upload, cpu }) {
   };
 }
 
-/**
- * Runs autocannon with the arguments that are not the same for every load.
- * @param {Omit<Load, 'seconds'>} load
- * @param {readonly string[]} more
- */
-async function autocannonWith({ port, connections, fields, path, upload, cpu }, more) {
+/** @param {Load} load @returns {Promise<Outcome>} */
+async function autocannon({ port, connections, seconds, fields, path, upload, cpu }) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-upload-'));
   const body = join(folder, 'body');
   writeFileSync(body, bodyOf(upload));
   const headers = fields.flatMap((field) => ['-H', field.replace(': ', '=')]);
   const post = upload > 0 ? ['-m', 'POST', '-i', body] : [];
-  const args = [AUTOCANNON, ...more, '-c', String(connections), ...post, ...headers];
-  const output = await run(process.execPath, [...args, `http://127.0.0.1:${port}${path}`], { cpu });
+  const args = [AUTOCANNON, '-j', '-c', String(connections), '-d', String(seconds), ...post, ...headers];
+  const output = String(await run(process.execPath, [...args, `http://127.0.0.1:${port}${path}`], { cpu }));
   rmSync(folder, { recursive: true, force: true });
-  return String(output);
-}
-
-/** @param {Load} load @returns {Promise<Outcome>} */
-async function autocannon(load) {
-  const output = await autocannonWith(load, ['-j', '-d', String(load.seconds)]);
   const result = JSON.parse(output.slice(output.indexOf('{')));
   return {
     requests: result['2xx'],
@@ -104,12 +96,14 @@ async function autocannon(load) {
 }
 
 /**
- * Sends this many requests with autocannon, not longer than it takes.
+ * Sends exactly this many requests, however long it takes.
  * @param {Omit<Load, 'seconds'>} load
  * @param {number} requests
  */
 export async function runRequests(load, requests) {
-  await autocannonWith(load, ['-a', String(requests)]);
+  const { port, connections, fields, path, upload, cpu } = load;
+  const options = JSON.stringify({ port, requests, connections, fields, path, upload });
+  await run(process.execPath, [EXACT, options], { cpu });
 }
 
 /**

@@ -86,6 +86,7 @@ export function fillTemplate(name, values) {
  * @property {() => string | undefined} version undefined when it is not installed
  * @property {readonly string[]} [single] arguments that make it one process, for tools that follow no other
  * @property {boolean} [logsToStdout]
+ * @property {boolean} onNode whether V8 runs it
  * @property {boolean} reusePort whether two of it can listen on one port
  * @property {(place: Place) => Started} prepare
  */
@@ -184,12 +185,14 @@ const nginxVersion = () => (isInstalled(NGINX) ? versionOf(NGINX) : undefined);
 export const KINDS = [
   {
     name: 'millrace',
+    onNode: true,
     version: () => (isInstalled(MILLRACE) ? versionOf(MILLRACE) : undefined),
     reusePort: true,
     prepare: likeNginx(MILLRACE, ''),
   },
   {
     name: 'nginx',
+    onNode: false,
     version: nginxVersion,
     reusePort: true,
     prepare: likeNginx(NGINX, ''),
@@ -197,6 +200,7 @@ export const KINDS = [
   },
   {
     name: 'nginx-tuned',
+    onNode: false,
     version: nginxVersion,
     reusePort: true,
     prepare: likeNginx(NGINX, 'tuned.nginx.conf'),
@@ -204,6 +208,7 @@ export const KINDS = [
   },
   {
     name: 'haproxy',
+    onNode: false,
     version: () => (isInstalled('haproxy') ? versionOf('haproxy') : undefined),
     reusePort: true,
     logsToStdout: true,
@@ -211,18 +216,21 @@ export const KINDS = [
   },
   {
     name: 'node',
+    onNode: true,
     version: () => `node:http of ${process.version}`,
     reusePort: false,
     prepare: onNode('node-proxy.mjs'),
   },
   {
     name: 'http-proxy',
+    onNode: true,
     version: () => packageVersion('http-proxy'),
     reusePort: false,
     prepare: onNode('http-proxy.mjs'),
   },
   {
     name: 'fastify',
+    onNode: true,
     version: () => packageVersion('@fastify/http-proxy'),
     reusePort: false,
     prepare: onNode('fastify-proxy.mjs'),

@@ -11,7 +11,6 @@ export class AttemptRecord implements UpstreamAttempt {
   responseTimeMs = -1;
   bytesSent = 0;
   bytesReceived = 0;
-  bodyBytesReceived = 0;
 }
 
 export class Attempts {
@@ -47,7 +46,6 @@ export class Attempts {
     record.responseTimeMs = -1;
     record.bytesSent = 0;
     record.bytesReceived = 0;
-    record.bodyBytesReceived = 0;
     return record;
   }
 

@@ -48,14 +48,12 @@ export class ResponseFields {
     }
   }
 
-  /** Own fields of that name (lower-cased by the caller), joined. */
+  /** First own field of that name (lower-cased by the caller). */
   find(lowerName: string): string | undefined {
-    let found: string | undefined;
     for (let i = 0; i < this.#names.length; i++) {
-      if (this.#names[i].toLowerCase() !== lowerName) continue;
-      found = found === undefined ? this.#values[i] : `${found}, ${this.#values[i]}`;
+      if (this.#names[i].toLowerCase() === lowerName) return this.#values[i];
     }
-    return found;
+    return undefined;
   }
 
   /** Whether a backend field of that lower-cased name must not be forwarded. */

@@ -8,7 +8,6 @@ import { closesConnection, errorPageBody, errorPageFor, shownStatus } from './er
 import type { ExchangeImpl } from './exchange.js';
 import { mayKeepAlive } from './keep-alive.js';
 import { pageSignature, writeServerDate } from './signature.js';
-import { Trailers } from './trailers.js';
 import { writeFields, writeStatusLine, writeUpstreamFields } from './response-lines.js';
 import type { ProxyPlan } from './proxy-plan.js';
 
@@ -35,11 +34,7 @@ export class ResponseWriter {
   bodyBytesSent = 0;
   /** Announced; -1 unknown. */
   contentLength = -1;
-  /** What was sent behind the body. */
-  readonly trailers = new Trailers();
   #mode = NO_BODY;
-  /** The location adds trailers to this response. */
-  #addsTrailers = false;
   #remaining = 0;
   #forceClose = false;
   #contentType: string | undefined;
@@ -58,7 +53,6 @@ export class ResponseWriter {
     this.contentLength = -1;
     this.#forceClose = false;
     this.#contentType = undefined;
-    this.trailers.clear();
     this.#exchange.response.status = 0;
   }
 
@@ -105,11 +99,7 @@ export class ResponseWriter {
     this.#contentType = contentType ?? exchange.location.defaultType;
     this.#compose(status, body.length);
     const { writer } = exchange.context;
-    if (this.#mode === CHUNKED) {
-      this.#flush();
-      this.writeBytes(typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
-      this.#end('');
-    } else if (this.#mode === NO_BODY || body.length === 0) {
+    if (this.#mode === NO_BODY || body.length === 0) {
       this.#flush();
     } else if (body.length <= INLINE_BODY_BYTES && body.length <= writer.room) {
       if (typeof body === 'string') writer.raw(body);
@@ -168,7 +158,12 @@ export class ResponseWriter {
       exchange.abort();
       return;
     }
-    if (this.#mode === CHUNKED) this.#end('');
+    if (this.#mode === CHUNKED) {
+      const { writer, common } = exchange.context;
+      writer.reset();
+      writer.constant(common.lastChunk);
+      this.#flushBody();
+    }
     exchange.finish();
   }
 
@@ -253,7 +248,6 @@ export class ResponseWriter {
     exchange.response.status = status;
     this.contentLength = length;
     this.#frame(status, length);
-    const repeated = plan.inspect(exchange, up);
     this.#filter();
     this.#decideKeepAlive();
     const relays = this.#mode !== NO_BODY && head.method !== 'HEAD';
@@ -264,7 +258,6 @@ export class ResponseWriter {
       plan,
       status,
       this.#mode === CHUNKED,
-      repeated,
       this.keepAlive,
       bodyOffset,
       inline,
@@ -302,27 +295,12 @@ export class ResponseWriter {
   /** The end of a backend's chunked body with trailer lines (`name: value CRLF` each). */
   relayTrailers(lines: string): void {
     if (this.#mode !== CHUNKED) return;
-    this.trailers.passed(lines);
-    this.#end(lines);
-  }
-
-  /** Ends a chunked body with its trailer lines, and what the location adds to them. */
-  #end(lines: string): void {
-    this.#exchange.context.writer.reset();
-    this.#lastChunk(lines);
-    this.#flushBody();
-  }
-
-  #lastChunk(lines: string): void {
     const { writer, common } = this.#exchange.context;
-    const all = this.#addsTrailers ? lines + this.trailers.compose(this.#exchange) : lines;
-    if (all === '') writer.constant(common.lastChunk);
-    else writer.raw(`0\r\n${all}\r\n`);
-  }
-
-  /** The body goes out in chunks. */
-  get chunked(): boolean {
-    return this.#mode === CHUNKED;
+    writer.reset();
+    writer.raw('0\r\n');
+    writer.raw(lines);
+    writer.constant(common.crlf);
+    this.#flushBody();
   }
 
   /** The body under way ends with the connection. */
@@ -340,7 +318,7 @@ export class ResponseWriter {
       if (this.#mode === CHUNKED) writer.constant(common.crlf);
       this.bodyBytesSent += length;
     }
-    if (last && this.#mode === CHUNKED) this.#lastChunk('');
+    if (last && this.#mode === CHUNKED) writer.constant(common.lastChunk);
     this.bytesSent += writer.total - before;
     return this.#flushOnly();
   }
@@ -374,7 +352,7 @@ export class ResponseWriter {
         writer.raw(this.#contentType);
         writer.constant(common.crlf);
       }
-      if (length >= 0 && this.#mode !== CHUNKED) {
+      if (length >= 0) {
         writer.constant(common.contentLength);
         writer.uint(length);
         writer.constant(common.crlf);
@@ -389,14 +367,12 @@ export class ResponseWriter {
   /** How the body is framed for this client. */
   #frame(status: number, length: number): void {
     const { head, location } = this.#exchange;
-    const mayChunk = head.version !== 10 && location.chunkedTransferEncoding;
-    this.#addsTrailers = mayChunk && location.trailers.some((source) => source.expects(status));
     if (head.method === 'HEAD' || status === 204 || status === 304) {
       this.#mode = NO_BODY;
-    } else if (length >= 0 && !this.#addsTrailers) {
+    } else if (length >= 0) {
       this.#mode = LENGTH;
       this.#remaining = length;
-    } else if (mayChunk) {
+    } else if (head.version !== 10 && location.chunkedTransferEncoding) {
       this.#mode = CHUNKED;
     } else {
       this.#mode = UNTIL_CLOSE;

@@ -26,7 +26,6 @@ describe('Attempts', () => {
       responseTimeMs: -1,
       bytesSent: 0,
       bytesReceived: 0,
-      bodyBytesReceived: 0,
     });
   });
 
