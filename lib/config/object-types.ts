@@ -188,8 +188,24 @@ export interface HttpServerLocationDirectives {
   readonly proxy_ignore_headers?: Many;
   /** Whether trailers of a backend are passed on to clients that get a chunked body. */
   readonly proxy_pass_trailers?: Flag;
+  /** Rewrites Location and Refresh of a backend: "default", "off", or a text or ~expression and its replacement. */
+  readonly proxy_redirect?: Pairs;
+  /** Rewrites Domain of cookies that a backend sets: "off", or a domain or ~expression and its replacement. */
+  readonly proxy_cookie_domain?: Pairs;
+  /** Rewrites Path of cookies that a backend sets: "off", or a path or ~expression and its replacement. */
+  readonly proxy_cookie_path?: Pairs;
+  /** Sets or takes away flags of cookies that a backend sets: "off", or a name or ~expression and flags. */
+  readonly proxy_cookie_flags?: Pairs;
   /** A field added to responses with status 200, 201, 204, 206, 301, 302, 303, 304, 307 or 308, with `always` to all. An empty value adds nothing. */
   readonly add_header?: Pairs;
+  /** Whether a block has the `add_header` fields of the enclosing one: only where it has none itself, never, or behind its own. */
+  readonly add_header_inherit?: boolean | 'on' | 'off' | 'merge';
+  /** A field sent behind the body of responses, which go out in chunks then. */
+  readonly add_trailer?: Pairs;
+  /** Whether a block has the `add_trailer` fields of the enclosing one: only where it has none itself, never, or behind its own. */
+  readonly add_trailer_inherit?: boolean | 'on' | 'off' | 'merge';
+  /** Sets Expires and Cache-Control: a time, "modified" and a time, "@" and a time of day, "epoch", "max" or "off". */
+  readonly expires?: Words;
   /** Where requests are logged. The lines of a turn of the loop are written together; buffer=, flush= and gzip are accepted without effect. */
   readonly access_log?: Many;
 }

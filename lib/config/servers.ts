@@ -2,7 +2,14 @@
  * Compiles a `server` block: asks every module what it adds to the server and to each
  * of its locations, and writes down what the engine itself obeys.
  */
-import type { HeaderFilter, LogHandler, ParseContext, PhaseHandler, Settings } from '../module-api/index.js';
+import type {
+  HeaderFilter,
+  LogHandler,
+  ParseContext,
+  PhaseHandler,
+  Settings,
+  TrailerSource,
+} from '../module-api/index.js';
 import * as core from '../modules/core.js';
 import { errorPage } from '../modules/error-page.js';
 import * as keepalive from '../modules/keepalive.js';
@@ -117,6 +124,7 @@ async function compileLocation(
     access: phases.accesses,
     content: phases.contentHandler,
     headerFilters: phases.headerFilters,
+    trailers: phases.trailerSources,
     logHandlers: phases.logHandlers,
     clientMaxBodySize: settings.get(core.clientMaxBodySize),
     clientBodyBufferSize: Math.min(settings.get(core.clientBodyBufferSize), MAX_REPLAY_BYTES),
@@ -183,6 +191,7 @@ class Phases implements EngineBuilder {
   readonly accesses: PhaseHandler[] = [];
   contentHandler: PhaseHandler | undefined;
   readonly headerFilters: HeaderFilter[] = [];
+  readonly trailerSources: TrailerSource[] = [];
   readonly logHandlers: LogHandler[] = [];
 
   constructor(location: Place, settings: Settings, tools: ServerTools) {
@@ -197,6 +206,7 @@ class Phases implements EngineBuilder {
 
   readonly rewrite = (handler: PhaseHandler): void => void this.rewrites.push(handler);
   readonly access = (handler: PhaseHandler): void => void this.accesses.push(handler);
+  readonly trailers = (source: TrailerSource): void => void this.trailerSources.push(source);
   readonly headerFilter = (filter: HeaderFilter): void => void this.headerFilters.push(filter);
   readonly log = (handler: LogHandler): void => void this.logHandlers.push(handler);
   readonly content = (handler: PhaseHandler): void => {

@@ -21,6 +21,10 @@ export class BlockSettings implements Settings {
     this.#outer = outer;
   }
 
+  get outer(): Settings | undefined {
+    return this.#outer;
+  }
+
   /** Sets this block's value; the position of the first directive is kept when it is repeated. */
   set<T>(row: Directive<T>, value: T, position: Position): void {
     this.#own.set(row, { value, position: this.#own.get(row)?.position ?? position });

@@ -201,6 +201,14 @@ export class MessageHead {
     return -1;
   }
 
+  /** The values of every field of that lower-cased name, in order, as byte strings. */
+  values(lowerName: string): string[] {
+    const found: string[] = [];
+    for (let i = 0; i < this.fieldCount; i++)
+      if (this.fieldNameIs(i, lowerName)) found.push(this.fieldText(i));
+    return found;
+  }
+
   /** The bytes at [start, end), relative to `base`, one char per byte. */
   text(start: number, end: number): string {
     return latin1(this.u8, this.base + start, this.base + end);

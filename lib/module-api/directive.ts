@@ -105,6 +105,8 @@ export interface Settings {
   get<T>(row: Directive<T>): T;
   /** The value set in this very block, if any. */
   own<T>(row: Directive<T>): T | undefined;
+  /** Those of the enclosing block. */
+  readonly outer: Settings | undefined;
   /** Where the effective value was set, for messages. */
   position(row: AnyDirective): Position | undefined;
 }

@@ -17,6 +17,13 @@ export type PhaseResult = number;
 export type PhaseHandler = (exchange: Exchange) => PhaseResult | Promise<PhaseResult>;
 /** Called when the response head is about to be written. */
 export type HeaderFilter = (exchange: Exchange) => void;
+/** Adds trailers. */
+export interface TrailerSource {
+  /** Whether a response with that status may have some: then it is sent in chunks. */
+  expects(status: number): boolean;
+  /** Called at the end of the body. */
+  add(exchange: Exchange, add: (name: string, value: string) => void): void;
+}
 /** Called once when the exchange is over, whatever became of it. */
 export type LogHandler = (exchange: Exchange) => void;
 
@@ -69,8 +76,10 @@ export interface Request {
 /** The response that goes to the client; fields can be changed until the head is sent. */
 export interface Response {
   status: number;
-  /** The field as it stands now. */
+  /** The field as it stands now. Several are joined with ", ". */
   getHeader(name: string): string | undefined;
+  /** A trailer that was sent. Several are joined with ", ". */
+  getTrailer(name: string): string | undefined;
   /** Replaces every field of that name. */
   setHeader(name: string, value: string): void;
   /** Adds a field, also if there is one of that name. */
@@ -94,6 +103,8 @@ export interface UpstreamAttempt {
   responseTimeMs: number;
   bytesSent: number;
   bytesReceived: number;
+  /** Of these, bytes of the body without framing. */
+  bodyBytesReceived: number;
 }
 
 /** One request and its response. */
@@ -114,8 +125,12 @@ export interface Exchange {
   readonly attempts: readonly UpstreamAttempt[];
   /** The request's body, where all of it was read for a backend and is still held in memory; "" when there is none. */
   readonly requestBody: string;
-  /** Fields of the backend's response, for `$upstream_http_*`. */
+  /** A field of the backend's response. Several are joined with ", ". */
   upstreamHeader(name: string): string | undefined;
+  /** A cookie that the backend sets. */
+  upstreamCookie(name: string): string | undefined;
+  /** A trailer of the backend's response. */
+  upstreamTrailer(name: string): string | undefined;
   /** When the first byte of the request was read, in ms of the turn's clock. */
   readonly startedMs: number;
   /** The turn's clock now, in ms. */

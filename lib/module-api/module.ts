@@ -3,7 +3,7 @@
  * variables, and what it adds to the locations that use it.
  */
 import type { AnyDirective, ParseContext, Settings } from './directive.js';
-import type { HeaderFilter, LogHandler, PhaseHandler } from './exchange.js';
+import type { HeaderFilter, LogHandler, PhaseHandler, TrailerSource } from './exchange.js';
 import type { Variable } from './variable.js';
 
 /** Collects what a server or a location runs; the result is a flat array for each phase. */
@@ -16,6 +16,8 @@ export interface PhaseBuilder {
   /** Produces the response. A second call replaces the first. */
   content(handler: PhaseHandler): void;
   headerFilter(filter: HeaderFilter): void;
+  /** Adds fields behind the bodies of responses. */
+  trailers(source: TrailerSource): void;
   log(handler: LogHandler): void;
 }
 

@@ -1,51 +1,21 @@
-/**
- * `add_header`: fields for responses. The list of a block replaces that of the
- * enclosing one.
- */
-import { directive, type HeaderFilter, type Module, type Value } from '../module-api/index.js';
-import { argument, HTTP_SERVER_LOCATION } from './rows.js';
+/** `add_header`: fields for responses. */
+import type { HeaderFilter, Module } from '../module-api/index.js';
+import { fieldsOf, fieldsRow, inheritRow, USUAL_STATUSES, type FieldSetting } from './field-list.js';
 
-/** One field. */
-export interface AddHeaderSetting {
-  readonly name: string;
-  readonly value: Value;
-  /** Whether it is added to every status. */
-  readonly always: boolean;
-}
+export const addHeader = fieldsRow(
+  'add_header',
+  'A field added to responses with status 200, 201, 204, 206, 301, 302, 303, 304, 307 or 308, with `always` to all. An empty value adds nothing. The list of a block replaces that of the enclosing one, unless `add_header_inherit` says otherwise.',
+);
 
-/** Statuses that fields without `always` are added to. */
-const USUAL: ReadonlySet<number> = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308]);
-
-export const addHeader = directive<readonly AddHeaderSetting[]>({
-  name: 'add_header',
-  contexts: HTTP_SERVER_LOCATION,
-  args: [2, 3],
-  repeat: 'append',
-  parse(node, context, previous) {
-    const option = node.args[2];
-    if (option !== undefined && option.text !== 'always') {
-      return context.fail(option, `invalid parameter "${option.text}"`);
-    }
-    const setting: AddHeaderSetting = {
-      name: argument(node, 0).text,
-      value: context.compileValue(argument(node, 1)),
-      always: option !== undefined,
-    };
-    return [...(previous ?? []), setting];
-  },
-  default: [],
-  syntax: 'name value [always]',
-  defaultText: '-',
-  doc: 'A field added to responses with status 200, 201, 204, 206, 301, 302, 303, 304, 307 or 308, with `always` to all. An empty value adds nothing.',
-});
+export const addHeaderInherit = inheritRow('add_header');
 
 /** Fields that nginx treats as single: theirs is replaced, not repeated. */
 const SINGLE: ReadonlySet<string> = new Set(['last-modified', 'etag']);
 
-function addHeaderFilter(settings: readonly AddHeaderSetting[]): HeaderFilter {
+function addHeaderFilter(settings: readonly FieldSetting[]): HeaderFilter {
   return (exchange) => {
     const { response } = exchange;
-    const usual = USUAL.has(response.status);
+    const usual = USUAL_STATUSES.has(response.status);
     for (const { name, value, always } of settings) {
       if (!usual && !always) continue;
       const text = value.get(exchange);
@@ -62,9 +32,9 @@ function addHeaderFilter(settings: readonly AddHeaderSetting[]): HeaderFilter {
 /** `add_header`. */
 export const addHeaderModule: Module = {
   name: 'add_header',
-  directives: [addHeader],
+  directives: [addHeader, addHeaderInherit],
   location(builder) {
-    const settings = builder.settings.get(addHeader);
+    const settings = fieldsOf(builder.settings, addHeader, addHeaderInherit);
     if (settings.length > 0) builder.headerFilter(addHeaderFilter(settings));
   },
 };

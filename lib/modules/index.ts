@@ -7,10 +7,12 @@ import { acceptedModule } from './accepted.js';
 import { accessLogModule } from './access-log.js';
 import { accessModule } from './access.js';
 import { addHeaderModule } from './add-header.js';
+import { addTrailerModule } from './add-trailer.js';
 import { coreModule } from './core.js';
 import { errorLogModule } from './error-log.js';
 import { errorPageModule } from './error-page.js';
 import { keepaliveModule } from './keepalive.js';
+import { expiresModule } from './expires.js';
 import { mainModule } from './main.js';
 import { mimeModule } from './mime.js';
 import { proxyModule } from './proxy.js';
@@ -35,6 +37,8 @@ export const builtinModules: readonly Module[] = [
   accessModule,
   staticModule,
   proxyModule,
+  expiresModule,
   addHeaderModule,
+  addTrailerModule,
   accessLogModule,
 ];

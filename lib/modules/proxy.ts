@@ -5,6 +5,8 @@
 import type { Module, PhaseBuilder } from '../module-api/index.js';
 import { proxyHandler } from '../proxy/proxy-handler.js';
 import type { EngineBuilder, NextUpstream, ProxyPassConfig, SetHeader } from '../proxy/runtime.js';
+import { cookieRewrite, proxyCookieDomain, proxyCookieFlags, proxyCookiePath } from './proxy-cookie.js';
+import { proxyRedirect, redirectRewrite } from './proxy-redirect.js';
 import * as rows from './proxy-rows.js';
 import * as shape from './proxy-shape-rows.js';
 import { targetChooser } from './proxy-target.js';
@@ -81,7 +83,10 @@ function passConfig(builder: EngineBuilder, pass: rows.ProxyPassSetting): ProxyP
       passBody: settings.get(shape.proxyPassRequestBody),
     },
     response: {
-      rewrites: [],
+      rewrites: [
+        redirectRewrite(settings, pass, location.name, builder.parse),
+        cookieRewrite(settings),
+      ].filter((rewrite) => rewrite !== undefined),
       interceptErrors: settings.get(shape.proxyInterceptErrors),
       followRedirect: !settings.get(shape.proxyIgnoreHeaders).has('x-accel-redirect'),
       passTrailers: settings.get(shape.proxyPassTrailers),
@@ -130,6 +135,10 @@ export const proxyModule: Module = {
     shape.proxySocketKeepalive,
     shape.proxyIgnoreHeaders,
     shape.proxyPassTrailers,
+    proxyRedirect,
+    proxyCookieDomain,
+    proxyCookiePath,
+    proxyCookieFlags,
   ],
   variables: proxyVariables,
   location(builder) {

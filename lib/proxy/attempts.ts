@@ -11,6 +11,7 @@ export class AttemptRecord implements UpstreamAttempt {
   responseTimeMs = -1;
   bytesSent = 0;
   bytesReceived = 0;
+  bodyBytesReceived = 0;
 }
 
 export class Attempts {
@@ -46,6 +47,7 @@ export class Attempts {
     record.responseTimeMs = -1;
     record.bytesSent = 0;
     record.bytesReceived = 0;
+    record.bodyBytesReceived = 0;
     return record;
   }
 

@@ -186,7 +186,13 @@ export class ResponseView implements Response {
   getHeader(name: string): string | undefined {
     const { fields, writer } = this.#exchange;
     const lower = name.toLowerCase();
-    return fields.find(lower) ?? (fields.isRemoved(lower) ? undefined : writer.ownHeader(lower));
+    const first = fields.isRemoved(lower) ? undefined : writer.ownHeader(lower);
+    const added = fields.find(lower);
+    return first === undefined || added === undefined ? (first ?? added) : `${first}, ${added}`;
+  }
+
+  getTrailer(name: string): string | undefined {
+    return this.#exchange.writer.trailers.find(name.toLowerCase());
   }
 
   setHeader(name: string, value: string): void {

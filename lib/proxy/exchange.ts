@@ -20,6 +20,7 @@ import type { ProxyRun } from './proxy-run.js';
 import { RequestBody } from './request-body.js';
 import { ResponseWriter } from './response.js';
 import { ResponseFields } from './response-fields.js';
+import { setCookieOf } from './set-cookie.js';
 import type { LocationConfig, ServerConfig } from './runtime.js';
 
 /** Internal redirects of one exchange; a loop ends with 500. */
@@ -325,6 +326,15 @@ export class ExchangeImpl implements Exchange {
 
   upstreamHeader(name: string): string | undefined {
     return this.proxy === null || !this.proxy.used ? undefined : this.proxy.header(name);
+  }
+
+  upstreamCookie(name: string): string | undefined {
+    if (this.proxy === null || !this.proxy.used) return undefined;
+    return setCookieOf(this.proxy.response.headers('set-cookie'), name);
+  }
+
+  upstreamTrailer(name: string): string | undefined {
+    return this.proxy?.response.trailer(name.toLowerCase());
   }
 
   get nowMs(): number {

@@ -6,7 +6,13 @@ import { DROP, HIDDEN } from '../http/fields.js';
 import type { MessageHead } from '../http/message-head.js';
 import type { RequestHead } from '../http/request-head.js';
 import type { ResponseHead } from '../http/response-head.js';
-import { CONTENT_LENGTH, knownHeaderId, TRAILER, UNKNOWN } from '../http/known-headers.js';
+import {
+  CONTENT_LENGTH,
+  KNOWN_HEADER_COUNT,
+  knownHeaderId,
+  TRAILER,
+  UNKNOWN,
+} from '../http/known-headers.js';
 import { escapeUri } from '../http/uri.js';
 import { hasLineEnd } from './response-lines.js';
 import type { Value } from '../module-api/index.js';
@@ -14,11 +20,26 @@ import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { HeadComposer } from './head-composer.js';
+import { passesIdentity } from './signature.js';
 import type { PassTarget, ProxyPassConfig } from './runtime.js';
 import type { ArenaBytes, HeadOutput } from './segment-writer.js';
 
 /** What frames a body, and is wrong without one. */
 const BODY_FIELDS = [CONTENT_LENGTH, TRAILER];
+
+/** Something rewrites the field. */
+const REWRITTEN = 1;
+/** A response has the field once: of more, the client gets the first, as from nginx. */
+const ONCE = 2;
+const ONCE_IDS = new Uint8Array(KNOWN_HEADER_COUNT);
+for (const name of 'accept-ranges content-type date etag expires last-modified location refresh server'.split(
+  ' ',
+)) {
+  ONCE_IDS[knownHeaderId(name)] = ONCE;
+}
+/** By id, the number of the response that had the field last. */
+const lastSeen = new Uint32Array(KNOWN_HEADER_COUNT);
+let responses = 0;
 
 /** What a run has decided about its request. */
 export interface PassedRequest {
@@ -40,10 +61,14 @@ export class ProxyPlan {
   readonly hidden: number;
   /** The same with Content-Length. */
   readonly hiddenNoLength: number;
+  /** Server or Date of a backend may take the place of ours. */
+  readonly passesIdentity: boolean;
   /** Lower-cased names beyond the known ones. */
   readonly hiddenNames: string[] = [];
   /** A backend is asked whether it wants a body that the client holds back, unless the operator sets Expect or speaks HTTP/1.0. */
   readonly forwardsExpect: boolean;
+  /** REWRITTEN and ONCE for known fields of a backend. */
+  readonly #watchedIds = ONCE_IDS.slice();
   /** Where 256 bytes are 1 for the known fields of the client that the backend does not get. */
   readonly #dropped: number;
   /** The same with those that say something about a body, for requests that go on without it. */
@@ -78,6 +103,7 @@ export class ProxyPlan {
     for (const name of config.hideHeaders) mark(name, hidden, this.hiddenNames);
     // It frames the body, so it cannot be hidden.
     hidden[CONTENT_LENGTH] = 0;
+    this.passesIdentity = passesIdentity(hidden);
     u8.copyWithin(this.hiddenNoLength, this.hidden, this.hidden + 256);
     u8[this.hiddenNoLength + CONTENT_LENGTH] = 1;
     this.#dropped = constants.reserve(256);
@@ -86,6 +112,9 @@ export class ProxyPlan {
     // Written anew where the backend is asked (RFC 9110 section 10.1.1).
     mark('expect', dropped, this.#droppedNames);
     let forwardsExpect = config.httpVersion !== '1.0';
+    for (const { names } of config.response.rewrites) {
+      for (const name of names) this.#watchedIds[knownHeaderId(name)] |= REWRITTEN;
+    }
     let upgrade: Value | undefined;
     let setsConnection = false;
     const builder = new ProgramBuilder();
@@ -120,6 +149,37 @@ export class ProxyPlan {
   /** Whether a backend's field beyond the known ones is hidden. */
   hides(up: ResponseHead, index: number): boolean {
     return isNamed(up, index, this.hiddenNames);
+  }
+
+  /**
+   * Looks through a backend's head: lets what rewrites some of its fields do so, and hides
+   * the further ones of a field that a response has once. Result: whether it hid one.
+   */
+  inspect(exchange: ExchangeImpl, up: ResponseHead): boolean {
+    const watched = this.#watchedIds;
+    let rewritten = false;
+    let repeated = false;
+    responses = (responses + 1) >>> 0;
+    for (let i = 0; i < up.fieldCount; i++) {
+      const id = up.fieldId(i);
+      const what = watched[id];
+      if (what === 0) continue;
+      if ((what & REWRITTEN) !== 0) rewritten = true;
+      if ((what & ONCE) === 0) continue;
+      if (lastSeen[id] === responses) {
+        up.setHidden(i, true);
+        repeated = true;
+      }
+      lastSeen[id] = responses;
+    }
+    if (rewritten) this.#rewrite(exchange, up);
+    return repeated;
+  }
+
+  #rewrite(exchange: ExchangeImpl, up: ResponseHead): void {
+    for (const rewrite of this.config.response.rewrites) {
+      if (rewrite.names.some((name) => up.findByName(name) >= 0)) rewrite.apply(exchange, up);
+    }
   }
 
   /** The method for a backend: what `proxy_method` gives, else the client's (or that of an error page). */

@@ -331,7 +331,7 @@ export class ProxyRun implements BodySink {
     this.#peer = peer;
     this.#attempt = this.#attempts.begin(peer.config.name, context.nowMs);
     this.#state = HEAD;
-    this.response.begin(this.#plan);
+    this.response.begin(this.#plan, this.#attempt);
     const { bind } = config.connect;
     const local = bind === undefined ? '' : localAddress(exchange, bind);
     const idle = this.#freshOnly

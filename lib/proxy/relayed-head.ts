@@ -13,7 +13,7 @@ import type { ExchangeImpl } from './exchange.js';
 import type { HeadComposer } from './head-composer.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { hideFields, writeFields, writeStatusLine } from './response-lines.js';
-import { writeServerDate } from './signature.js';
+import { writeMissingServerDate, writeServerDate } from './signature.js';
 
 export class RelayedHead {
   readonly #context: EngineContext;
@@ -41,7 +41,8 @@ export class RelayedHead {
   }
 
   /**
-   * Writes it to the composer's output, with `status` instead of the backend's, and
+   * Writes it to the composer's output, with `status` instead of the backend's, without
+   * fields that the plan found repeated, and
    * `bodyLength` bytes at `bodyOffset` behind it. Result: the length of all, or -1 when it
    * does not fit.
    */
@@ -51,6 +52,7 @@ export class RelayedHead {
     plan: ProxyPlan,
     status: number,
     chunked: boolean,
+    repeated: boolean,
     keepAlive: boolean,
     bodyOffset: number,
     bodyLength: number,
@@ -60,7 +62,10 @@ export class RelayedHead {
     const { location } = exchange;
     composer.begin();
     this.#statusLine(up, status);
-    if (typeof location.serverTokens === 'boolean') {
+    if (plan.passesIdentity) {
+      composer.open(this.#server);
+      writeMissingServerDate(exchange, up, plan.hidden, composer);
+    } else if (typeof location.serverTokens === 'boolean') {
       composer.setConstant(this.#server, this.#context.serverDate(location.serverTokens));
     } else {
       composer.open(this.#server);
@@ -82,9 +87,9 @@ export class RelayedHead {
       composer.setConstant(this.#end, end);
     }
     composer.set(this.#body, bodyOffset, bodyLength);
-    const noLength = status === 204 || exchange.writer.contentLength < 0;
+    const noLength = status === 204 || exchange.writer.contentLength < 0 || chunked;
     const drop = noLength ? plan.hiddenNoLength : plan.hidden;
-    return composer.compose(this.#program, up, hideFields(exchange, up, plan), drop);
+    return composer.compose(this.#program, up, hideFields(exchange, up, plan, repeated), drop);
   }
 
   /** As received where it is in canonical form and the status stays. */

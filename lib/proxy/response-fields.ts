@@ -48,12 +48,14 @@ export class ResponseFields {
     }
   }
 
-  /** First own field of that name (lower-cased by the caller). */
+  /** Own fields of that name (lower-cased by the caller), joined. */
   find(lowerName: string): string | undefined {
+    let found: string | undefined;
     for (let i = 0; i < this.#names.length; i++) {
-      if (this.#names[i].toLowerCase() === lowerName) return this.#values[i];
+      if (this.#names[i].toLowerCase() !== lowerName) continue;
+      found = found === undefined ? this.#values[i] : `${found}, ${this.#values[i]}`;
     }
-    return undefined;
+    return found;
   }
 
   /** Whether a backend field of that lower-cased name must not be forwarded. */

@@ -62,21 +62,33 @@ export function writeStatusLine(up: ResponseHead, out: HeadOutput, common: Commo
 export function writeUpstreamFields(exchange: ExchangeImpl, up: ResponseHead, plan: ProxyPlan): void {
   const { composer, writer, fieldsProgram } = exchange.context;
   composer.begin();
-  const length = composer.compose(fieldsProgram, up, hideFields(exchange, up, plan), plan.hiddenNoLength);
+  const length = composer.compose(
+    fieldsProgram,
+    up,
+    hideFields(exchange, up, plan, false),
+    plan.hiddenNoLength,
+  );
   if (length > 0) writer.copy(composer.output, length);
 }
 
 /**
  * Marks the fields that a module took away, and hidden ones that have no id. Result: the
  * flags with which a field is left out. Content-Length frames the body, so it cannot be removed.
+ * `repeated`: the plan has hidden some already.
  */
-export function hideFields(exchange: ExchangeImpl, up: ResponseHead, plan: ProxyPlan): number {
+export function hideFields(
+  exchange: ExchangeImpl,
+  up: ResponseHead,
+  plan: ProxyPlan,
+  repeated: boolean,
+): number {
   const { fields } = exchange;
   const { removes } = fields;
-  if (!removes && plan.hiddenNames.length === 0) return DROP;
+  if (!removes && plan.hiddenNames.length === 0) return repeated ? DROP | HIDDEN : DROP;
   for (let i = 0; i < up.fieldCount; i++) {
     const id = up.fieldId(i);
     const hidden =
+      (repeated && (up.fieldFlags(i) & HIDDEN) !== 0) ||
       (id === UNKNOWN && plan.hides(up, i)) ||
       (removes && id !== CONTENT_LENGTH && fields.isRemoved(up.fieldName(i).toLowerCase()));
     up.setHidden(i, hidden);

@@ -8,6 +8,7 @@ import { closesConnection, errorPageBody, errorPageFor, shownStatus } from './er
 import type { ExchangeImpl } from './exchange.js';
 import { mayKeepAlive } from './keep-alive.js';
 import { pageSignature, writeServerDate } from './signature.js';
+import { Trailers } from './trailers.js';
 import { writeFields, writeStatusLine, writeUpstreamFields } from './response-lines.js';
 import type { ProxyPlan } from './proxy-plan.js';
 
@@ -34,7 +35,11 @@ export class ResponseWriter {
   bodyBytesSent = 0;
   /** Announced; -1 unknown. */
   contentLength = -1;
+  /** What was sent behind the body. */
+  readonly trailers = new Trailers();
   #mode = NO_BODY;
+  /** The location adds trailers to this response. */
+  #addsTrailers = false;
   #remaining = 0;
   #forceClose = false;
   #contentType: string | undefined;
@@ -53,6 +58,7 @@ export class ResponseWriter {
     this.contentLength = -1;
     this.#forceClose = false;
     this.#contentType = undefined;
+    this.trailers.clear();
     this.#exchange.response.status = 0;
   }
 
@@ -99,7 +105,11 @@ export class ResponseWriter {
     this.#contentType = contentType ?? exchange.location.defaultType;
     this.#compose(status, body.length);
     const { writer } = exchange.context;
-    if (this.#mode === NO_BODY || body.length === 0) {
+    if (this.#mode === CHUNKED) {
+      this.#flush();
+      this.writeBytes(typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
+      this.#end('');
+    } else if (this.#mode === NO_BODY || body.length === 0) {
       this.#flush();
     } else if (body.length <= INLINE_BODY_BYTES && body.length <= writer.room) {
       if (typeof body === 'string') writer.raw(body);
@@ -158,12 +168,7 @@ export class ResponseWriter {
       exchange.abort();
       return;
     }
-    if (this.#mode === CHUNKED) {
-      const { writer, common } = exchange.context;
-      writer.reset();
-      writer.constant(common.lastChunk);
-      this.#flushBody();
-    }
+    if (this.#mode === CHUNKED) this.#end('');
     exchange.finish();
   }
 
@@ -248,6 +253,7 @@ export class ResponseWriter {
     exchange.response.status = status;
     this.contentLength = length;
     this.#frame(status, length);
+    const repeated = plan.inspect(exchange, up);
     this.#filter();
     this.#decideKeepAlive();
     const relays = this.#mode !== NO_BODY && head.method !== 'HEAD';
@@ -258,6 +264,7 @@ export class ResponseWriter {
       plan,
       status,
       this.#mode === CHUNKED,
+      repeated,
       this.keepAlive,
       bodyOffset,
       inline,
@@ -295,12 +302,27 @@ export class ResponseWriter {
   /** The end of a backend's chunked body with trailer lines (`name: value CRLF` each). */
   relayTrailers(lines: string): void {
     if (this.#mode !== CHUNKED) return;
-    const { writer, common } = this.#exchange.context;
-    writer.reset();
-    writer.raw('0\r\n');
-    writer.raw(lines);
-    writer.constant(common.crlf);
+    this.trailers.passed(lines);
+    this.#end(lines);
+  }
+
+  /** Ends a chunked body with its trailer lines, and what the location adds to them. */
+  #end(lines: string): void {
+    this.#exchange.context.writer.reset();
+    this.#lastChunk(lines);
     this.#flushBody();
+  }
+
+  #lastChunk(lines: string): void {
+    const { writer, common } = this.#exchange.context;
+    const all = this.#addsTrailers ? lines + this.trailers.compose(this.#exchange) : lines;
+    if (all === '') writer.constant(common.lastChunk);
+    else writer.raw(`0\r\n${all}\r\n`);
+  }
+
+  /** The body goes out in chunks. */
+  get chunked(): boolean {
+    return this.#mode === CHUNKED;
   }
 
   /** The body under way ends with the connection. */
@@ -318,7 +340,7 @@ export class ResponseWriter {
       if (this.#mode === CHUNKED) writer.constant(common.crlf);
       this.bodyBytesSent += length;
     }
-    if (last && this.#mode === CHUNKED) writer.constant(common.lastChunk);
+    if (last && this.#mode === CHUNKED) this.#lastChunk('');
     this.bytesSent += writer.total - before;
     return this.#flushOnly();
   }
@@ -352,7 +374,7 @@ export class ResponseWriter {
         writer.raw(this.#contentType);
         writer.constant(common.crlf);
       }
-      if (length >= 0) {
+      if (length >= 0 && this.#mode !== CHUNKED) {
         writer.constant(common.contentLength);
         writer.uint(length);
         writer.constant(common.crlf);
@@ -367,12 +389,14 @@ export class ResponseWriter {
   /** How the body is framed for this client. */
   #frame(status: number, length: number): void {
     const { head, location } = this.#exchange;
+    const mayChunk = head.version !== 10 && location.chunkedTransferEncoding;
+    this.#addsTrailers = mayChunk && location.trailers.some((source) => source.expects(status));
     if (head.method === 'HEAD' || status === 204 || status === 304) {
       this.#mode = NO_BODY;
-    } else if (length >= 0) {
+    } else if (length >= 0 && !this.#addsTrailers) {
       this.#mode = LENGTH;
       this.#remaining = length;
-    } else if (head.version !== 10 && location.chunkedTransferEncoding) {
+    } else if (mayChunk) {
       this.#mode = CHUNKED;
     } else {
       this.#mode = UNTIL_CLOSE;

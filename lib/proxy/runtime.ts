@@ -13,6 +13,7 @@ import type {
   PhaseBuilder,
   PhaseHandler,
   Position,
+  TrailerSource,
   Value,
 } from '../module-api/index.js';
 import type { RequestLimits } from '../http/request-head.js';
@@ -45,6 +46,7 @@ export interface LocationConfig extends LocationView {
   readonly access: readonly PhaseHandler[];
   readonly content: PhaseHandler | undefined;
   readonly headerFilters: readonly HeaderFilter[];
+  readonly trailers: readonly TrailerSource[];
   readonly logHandlers: readonly LogHandler[];
   /** Bytes; 0 is unlimited. */
   readonly clientMaxBodySize: number;

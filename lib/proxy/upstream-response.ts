@@ -10,6 +10,8 @@ import { ByteStash } from './byte-stash.js';
 import type { ExchangeImpl } from './exchange.js';
 import { KeptHead } from './kept-head.js';
 import type { ProxyPlan } from './proxy-plan.js';
+import type { AttemptRecord } from './attempts.js';
+import { Trailers } from './trailers.js';
 
 /** A response head larger than this is "too big". */
 const MAX_HEAD_BYTES = 64 * 1024;
@@ -42,8 +44,10 @@ export class UpstreamResponse {
   #stashAt = 0;
   #stashLength = 0;
   #plan!: ProxyPlan;
+  #attempt!: AttemptRecord;
   /** Body bytes still to come, or CHUNKED, or UNTIL_CLOSE. */
   #remaining = 0;
+  readonly #trailers = new Trailers();
   /** A final head was passed on. */
   begun = false;
 
@@ -55,8 +59,9 @@ export class UpstreamResponse {
   }
 
   /** A new attempt. */
-  begin(plan: ProxyPlan): void {
+  begin(plan: ProxyPlan, attempt: AttemptRecord): void {
     this.#plan = plan;
+    this.#attempt = attempt;
     this.#forget();
     this.begun = false;
     this.head.begin();
@@ -74,11 +79,23 @@ export class UpstreamResponse {
     this.#kept.release();
   }
 
-  /** A field of the final head; `name` in lower case. */
+  /** Every value of a field of the final head, joined; `name` in lower case. */
   header(name: string): string | undefined {
     if (!this.head.complete) return undefined;
     const index = this.head.findByName(name);
-    return index < 0 ? undefined : this.head.fieldText(index);
+    if (index < 0) return undefined;
+    const values = this.head.values(name);
+    return values.length === 1 ? values[0] : values.join(', ');
+  }
+
+  /** Every value of a field of the final head; `name` in lower case. */
+  headers(name: string): string[] {
+    return this.head.complete ? this.head.values(name) : [];
+  }
+
+  /** A trailer of the body. */
+  trailer(name: string): string | undefined {
+    return this.#trailers.find(name);
   }
 
   /** Keeps the final head beyond this callback; without room for it, its fields are gone. */
@@ -152,8 +169,9 @@ export class UpstreamResponse {
     this.begun = true;
     this.#remaining = head.contentLength;
     if (this.#remaining === CHUNKED) this.#chunks.reset();
-    // Log handlers may ask for fields when the window holds other bytes.
-    const retained = exchange.location.logHandlers.length > 0;
+    // Log handlers and trailers may ask for fields when the window holds other bytes.
+    const { logHandlers, trailers } = exchange.location;
+    const retained = logHandlers.length > 0 || trailers.length > 0;
     if (retained && !this.#kept.keep(head, head.length)) {
       this.#owner.onBadBody('the arena is exhausted');
       return;
@@ -161,6 +179,7 @@ export class UpstreamResponse {
     if (this.#remaining >= 0) {
       const part = Math.min(length, this.#remaining);
       this.#remaining -= part;
+      this.#attempt.bodyBytesReceived += part;
       const last = this.#remaining === 0;
       const announced = this.#lengthForClient();
       const below = exchange.writer.relayHead(head, this.#plan, announced, offset, part, last);
@@ -201,11 +220,13 @@ export class UpstreamResponse {
     if (this.#remaining >= 0) {
       const part = Math.min(length, this.#remaining);
       this.#remaining -= part;
+      this.#attempt.bodyBytesReceived += part;
       const last = this.#remaining === 0;
       const below = writer.relayBody(offset, part, last);
       if (last) this.#owner.onBodyDone(this.head.keepAlive && length === part);
       else this.#owner.onRelayed(below);
     } else if (this.#remaining === UNTIL_CLOSE) {
+      this.#attempt.bodyBytesReceived += length;
       this.#owner.onRelayed(writer.relayBody(offset, length, false));
     } else {
       this.#relayChunks(offset, length);
@@ -225,6 +246,7 @@ export class UpstreamResponse {
         return;
       }
       const size = chunks.dataEnd - chunks.dataStart;
+      this.#attempt.bodyBytesReceived += size;
       if (size > 0) below = writer.relayBody(chunks.dataStart, size, false);
       at = next;
       if (chunks.done) {
@@ -238,8 +260,9 @@ export class UpstreamResponse {
 
   #relayTrailers(): void {
     const { writer } = this.#exchange;
-    const passes = this.#plan.config.response.passTrailers;
-    const lines = passes ? this.#chunks.trailerText(this.head.connectionNames) : '';
+    const all = this.#chunks.trailerText(this.head.connectionNames);
+    if (all !== '') this.#trailers.passed(all);
+    const lines = this.#plan.config.response.passTrailers ? all : '';
     if (lines === '') writer.relayBody(0, 0, true);
     else writer.relayTrailers(lines);
   }

@@ -25,7 +25,7 @@ export function argumentOf(args: string, name: string): string | undefined {
 
 /**
  * The value of the first cookie of that name in a Cookie field. Pairs are separated by
- * semicolons or commas, but a value ends at a semicolon only.
+ * semicolons.
  */
 export function cookieOf(header: string, name: string): string | undefined {
   const wanted = name.toLowerCase();
@@ -38,10 +38,9 @@ export function cookieOf(header: string, name: string): string | undefined {
       const end = header.indexOf(';', equals);
       return header.slice(equals + 1, end < 0 ? header.length : end).trimStart();
     }
-    const next = /[;,]/g;
-    next.lastIndex = begin;
-    if (!next.test(header)) return undefined;
-    begin = next.lastIndex;
+    const semicolon = header.indexOf(';', begin);
+    if (semicolon < 0) return undefined;
+    begin = semicolon + 1;
   }
   return undefined;
 }

@@ -28,6 +28,12 @@ export const responseVariables: readonly Variable[] = [
     doc: 'A field of the response: lower-cased, dashes as underscores.',
   },
   {
+    name: 'sent_trailer_',
+    prefix: true,
+    get: ({ response }, suffix) => response.getTrailer(fieldName(suffix)),
+    doc: 'A trailer of the response: lower-cased, dashes as underscores.',
+  },
+  {
     name: 'request_time',
     get: (exchange) => seconds(exchange.nowMs - exchange.startedMs),
     doc: 'Seconds since the first byte of the request, with three decimals.',

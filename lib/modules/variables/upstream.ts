@@ -54,4 +54,21 @@ export const upstreamVariables: readonly Variable[] = [
     get: (exchange, suffix) => exchange.upstreamHeader(fieldName(suffix)),
     doc: "A field of the last backend's response: lower-cased, dashes as underscores.",
   },
+  {
+    name: 'upstream_cookie_',
+    prefix: true,
+    get: (exchange, suffix) => exchange.upstreamCookie(suffix),
+    doc: 'A cookie that the last backend sets.',
+  },
+  {
+    name: 'upstream_trailer_',
+    prefix: true,
+    get: (exchange, suffix) => exchange.upstreamTrailer(fieldName(suffix)),
+    doc: "A trailer of the last backend's response: lower-cased, dashes as underscores.",
+  },
+  {
+    name: 'upstream_response_length',
+    get: perAttempt((attempt) => String(attempt.bodyBytesReceived)),
+    doc: 'Bytes of the bodies that backends sent, without framing.',
+  },
 ];

@@ -26,9 +26,8 @@ export class RecordingBackend implements AsyncDisposable {
   requests: StrictRequest[] = [];
   /** Bytes that no strict reader takes, with the reason. */
   readonly errors: string[] = [];
-  /** All bytes of all connections that are kept for {@link bytes}. */
-  keepBytes = false;
-  bytes: string[] = [];
+  /** The bytes of {@link requests}, one by one. */
+  raw: string[] = [];
   answer: Answer = answerOk;
   readonly #server: Server;
   #connections: Recorded[] = [];
@@ -71,7 +70,7 @@ export class RecordingBackend implements AsyncDisposable {
   forget(): void {
     this.requests = [];
     this.errors.length = 0;
-    this.bytes = [];
+    this.raw = [];
     for (const { socket, rest, closed } of this.#connections) if (rest !== '' && !closed) socket.destroy();
     this.#connections = this.#connections.filter(({ rest, closed }) => rest === '' && !closed);
   }
@@ -84,17 +83,9 @@ export class RecordingBackend implements AsyncDisposable {
   #record(socket: Socket): void {
     const recorded: Recorded = { socket, rest: '', error: '', closed: false };
     this.#connections.push(recorded);
-    const all: string[] = [];
-    if (this.keepBytes) this.bytes.push('');
-    const index = this.bytes.length - 1;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
-      const text = chunk.toString('latin1');
-      if (this.keepBytes) {
-        all.push(text);
-        this.bytes[index] = all.join('');
-      }
-      recorded.rest += text;
+      recorded.rest += chunk.toString('latin1');
       this.#read(recorded);
     });
     socket.on('error', () => {});
@@ -104,10 +95,14 @@ export class RecordingBackend implements AsyncDisposable {
 
   #read(recorded: Recorded): void {
     if (recorded.error !== '') return;
-    const { requests, rest, error } = readStrictly(recorded.rest);
+    const input = recorded.rest;
+    const { requests, rest, error } = readStrictly(input);
     recorded.rest = rest;
+    let from = 0;
     for (const request of requests) {
       this.requests.push(request);
+      this.raw.push(input.slice(from, request.end));
+      from = request.end;
       recorded.socket.write(Buffer.from(this.answer(request), 'latin1'));
     }
     if (error !== '') {

@@ -94,7 +94,7 @@ function chunkedBody(input: string, from: number): Body | undefined {
     const end = lineEnd(input, at);
     if (end < 0) return undefined;
     const line = input.slice(at, end);
-    if (!/^[0-9a-f]{1,8}$/.test(line)) throw new NotStrict(`not a chunk size: ${JSON.stringify(line)}`);
+    if (!/^[0-9a-fA-F]{1,12}$/.test(line)) throw new NotStrict(`not a chunk size: ${JSON.stringify(line)}`);
     const size = Number.parseInt(line, 16);
     at = end + 2;
     if (size === 0) {
@@ -129,7 +129,7 @@ function requestAt(input: string, from: number): StrictRequest | undefined {
   if (lengths.length + codings.length > 1) throw new NotStrict('more than one field of framing');
   const request = { method, target, version, lines, trailers: [], body: '', end: -1 };
   if (codings.length === 1) {
-    if (codings[0] !== 'chunked' || version !== 'HTTP/1.1')
+    if (codings[0]?.toLowerCase() !== 'chunked' || version !== 'HTTP/1.1')
       throw new NotStrict(`Transfer-Encoding: ${codings[0] ?? ''}`);
     const body = chunkedBody(input, head.end);
     return body === undefined

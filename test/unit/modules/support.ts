@@ -69,6 +69,8 @@ export class FakeExchange implements Exchange {
   readonly body: Buffer[] = [];
   readonly messages: string[] = [];
   upstreamHeaders: Headers = [];
+  upstreamCookies: Readonly<Record<string, string>> = {};
+  upstreamTrailers: Readonly<Record<string, string>> = {};
   contentType: string | undefined;
   contentLength = -1;
   finalized: number | undefined;
@@ -110,6 +112,7 @@ export class FakeExchange implements Exchange {
         return getLength();
       },
       getHeader: find,
+      getTrailer: (name) => (name === 'x-sum' ? 'sum' : undefined),
       setHeader(name, value) {
         this.removeHeader(name);
         sent.push([name, value]);
@@ -124,6 +127,14 @@ export class FakeExchange implements Exchange {
   /** The body so far. */
   get text(): string {
     return Buffer.concat(this.body).toString('latin1');
+  }
+
+  upstreamCookie(name: string): string | undefined {
+    return this.upstreamCookies[name];
+  }
+
+  upstreamTrailer(name: string): string | undefined {
+    return this.upstreamTrailers[name];
   }
 
   upstreamHeader(name: string): string | undefined {

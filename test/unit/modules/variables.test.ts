@@ -32,6 +32,8 @@ function exchange(): FakeExchange {
   made.response.bytesSent = 300;
   made.response.bodyBytesSent = 200;
   made.response.setHeader('X-Sent', 'yes');
+  made.upstreamCookies = { sid: 'c1' };
+  made.upstreamTrailers = { 'x-sum': 't1' };
   made.upstreamHeaders = [['X-Backend', 'b1']];
   made.attempts = [
     {
@@ -42,6 +44,7 @@ function exchange(): FakeExchange {
       responseTimeMs: 5,
       bytesSent: 0,
       bytesReceived: 0,
+      bodyBytesReceived: 0,
     },
     {
       address: 'unix:/tmp/s',
@@ -51,6 +54,7 @@ function exchange(): FakeExchange {
       responseTimeMs: 61_002,
       bytesSent: 10,
       bytesReceived: 20,
+      bodyBytesReceived: 10,
     },
   ];
   return made;
@@ -102,6 +106,12 @@ describe('variables', () => {
     ['$upstream_bytes_received', '0, 20'],
     ['$upstream_http_x_backend', 'b1'],
     ['$upstream_http_none', undefined],
+    ['$upstream_cookie_sid', 'c1'],
+    ['$upstream_cookie_none', undefined],
+    ['$upstream_trailer_x_sum', 't1'],
+    ['$upstream_response_length', '0, 10'],
+    ['$sent_trailer_x_sum', 'sum'],
+    ['$sent_trailer_x_none', undefined],
     ['$sent_http_x_sent', 'yes'],
     ['$sent_http_none', undefined],
     ['$status', '404'],
@@ -190,7 +200,8 @@ describe('looking up', () => {
     ['a=1; b=2', 'b', '2'],
     ['xb=1; b=2', 'b', '2'],
     ['b=x,y; c=1', 'b', 'x,y'],
-    ['a=1,b=2', 'b', '2'],
+    ['a=1,b=2', 'b', undefined],
+    ['a=1,b=2', 'a', '1,b=2'],
     ['b = 2', 'b', '2'],
     ['b', 'b', undefined],
     ['', 'b', undefined],

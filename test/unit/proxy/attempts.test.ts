@@ -26,6 +26,7 @@ describe('Attempts', () => {
       responseTimeMs: -1,
       bytesSent: 0,
       bytesReceived: 0,
+      bodyBytesReceived: 0,
     });
   });
 

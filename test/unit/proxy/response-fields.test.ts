@@ -24,11 +24,11 @@ describe('ResponseFields', () => {
     expect(fields.isRemoved('set-cookie')).toBe(false);
   });
 
-  it('finds the first of a name, by the lower-cased name', () => {
+  it('finds what has a name, joined, by the lower-cased name', () => {
     const fields = new ResponseFields();
     fields.add('X-Name', '1');
     fields.add('x-name', '2');
-    expect(fields.find('x-name')).toBe('1');
+    expect(fields.find('x-name')).toBe('1, 2');
     expect(fields.find('X-Name')).toBeUndefined();
   });
 

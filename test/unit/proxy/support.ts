@@ -102,6 +102,7 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     access: [],
     content: undefined,
     headerFilters: [],
+    trailers: [],
     logHandlers: [],
     clientMaxBodySize: 1 << 20,
     clientBodyBufferSize: 16 * 1024,
