@@ -1,0 +1,121 @@
+/**
+ * Where the instructions went: samples that perf took inside the machine, one each
+ * 100,000 instructions, with the names of the kernel's functions, of the programs' and of
+ * what V8 compiled.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** First address of the kernel's half. */
+const KERNEL = 0xffff_8000_0000_0000n;
+
+/**
+ * The kernel's functions whose work is one repeated instruction (rep movs, rep stos). A
+ * processor counts it once, however often it repeats; the emulator counts each repetition.
+ */
+const REPEATING =
+  /^(copy_user_generic_string|rep_movs_alternative|rep_stos_alternative|__?memcpy|__?memset|memset_orig|clear_page_rep)$/;
+
+/**
+ * @typedef {object} Profile
+ * @property {number} samples
+ * @property {number} kernel share of them, 0 to 1, the repeated ones not among them
+ * @property {number} repeated share of them in functions that repeat one instruction
+ * @property {[string, number][]} functions name and share, the largest first
+ */
+
+/**
+ * @typedef {object} Code
+ * @property {bigint} begin
+ * @property {bigint} end
+ * @property {string} name
+ */
+
+/**
+ * V8's map of compiled code, one line for each function: address, size, name.
+ * @param {string} text
+ * @returns {Code[]}
+ */
+function readMap(text) {
+  return text.split('\n').flatMap((line) => {
+    const [, start, size, name] = /^([0-9a-f]+) ([0-9a-f]+) (.+)$/.exec(line) ?? [];
+    if (start === undefined || size === undefined || name === undefined) return [];
+    const begin = BigInt(`0x${start}`);
+    return [{ begin, end: begin + BigInt(`0x${size}`), name }];
+  });
+}
+
+/**
+ * The kernel's own list of its functions; each ends where the next begins.
+ * @param {string} text of /proc/kallsyms
+ * @returns {Code[]}
+ */
+function readKernel(text) {
+  const functions = [...text.matchAll(/^([0-9a-f]+) [tTwW] (\S+)/gm)]
+    .map(([, address, name = '']) => ({ begin: BigInt(`0x${address}`), name }))
+    .filter(({ begin }) => begin >= KERNEL)
+    .sort((a, b) => Number(a.begin - b.begin));
+  return functions.map((one, i) => ({ ...one, end: functions[i + 1]?.begin ?? one.begin + 1n }));
+}
+
+/**
+ * Of two that hold an address the later one: memory of compiled code is used again.
+ * @param {readonly Code[]} codes
+ * @param {bigint} address
+ */
+const nameAt = (codes, address) =>
+  codes.findLast(({ begin, end }) => begin <= address && address < end)?.name;
+
+/** A function of JavaScript without the folder of its file. @param {string} name */
+const shortName = (name) => name.replace(/(file:\/\/)?\/\S*\/(?=[^/]+:[0-9]+)/, '');
+
+/**
+ * @param {Buffer} data what perf recorded
+ * @param {Buffer} kallsyms of the machine
+ * @param {readonly Buffer[]} maps of compiled code, of the processes in question
+ * @returns {Profile}
+ */
+export function readProfile(data, kallsyms, maps) {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-profile-'));
+  const file = join(folder, 'data');
+  writeFileSync(file, data);
+  const args = ['script', '-i', file, '-F', 'ip,sym,dso'];
+  const { stdout, stderr, status } = spawnSync('perf', args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+  rmSync(folder, { recursive: true, force: true });
+  if (status !== 0) throw new Error(`perf script: ${stderr}`);
+  const kernel = readKernel(String(kallsyms));
+  const compiled = readMap(maps.map(String).join('\n'));
+  /** @type {Map<string, { name: string, count: number, address: bigint }>} */
+  const places = new Map();
+  for (const line of stdout.split('\n')) {
+    const [, ip = '', symbol = '', dso] = /^\s*([0-9a-f]+) (.*) \((.*)\)$/.exec(line) ?? [];
+    if (dso === undefined) continue;
+    const place = places.get(ip);
+    if (place !== undefined) place.count += 1;
+    else {
+      const address = BigInt(`0x${ip}`);
+      const known = symbol === '[unknown]' ? nameAt(compiled, address) : symbol;
+      const name = address >= KERNEL ? nameAt(kernel, address) : known;
+      places.set(ip, { name: shortName(name ?? `[${dso}]`), count: 1, address });
+    }
+  }
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  const sum = { samples: 0, kernel: 0, repeated: 0 };
+  for (const { name, count, address } of places.values()) {
+    counts.set(name, (counts.get(name) ?? 0) + count);
+    sum.samples += count;
+    if (address < KERNEL) continue;
+    if (REPEATING.test(name)) sum.repeated += count;
+    else sum.kernel += count;
+  }
+  const functions = [...counts].sort((a, b) => b[1] - a[1]);
+  return {
+    samples: sum.samples,
+    kernel: sum.kernel / sum.samples,
+    repeated: sum.repeated / sum.samples,
+    functions: functions.map(([name, count]) => [name, count / sum.samples]),
+  };
+}
