@@ -43,7 +43,8 @@ export async function sendFile(
     ? 200
     : evaluateConditions(exchange.request, validators, options.ifModifiedSince);
   if (verdict === 412) return 412;
-  exchange.response.setHeader('Last-Modified', validators.lastModified);
+  // The time is the page's, not that of what is missing.
+  if (!isErrorPage) exchange.response.setHeader('Last-Modified', validators.lastModified);
   if (validators.etag !== undefined) exchange.response.setHeader('ETag', validators.etag);
   if (verdict === 304) return exchange.respond(304, '');
   exchange.begin(200, info.size, contentTypeOf(path, options.types, options.defaultType));
