@@ -11,6 +11,7 @@
  * Exit code 1 when something was wrong. The seed is printed: the same seed plays the
  * same faults.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { descriptorCount, residentBytes } from './lib/process-meter.mjs';
@@ -83,6 +84,8 @@ async function main() {
     if (taken % Math.ceil(requests / 20) === 0) memory.push(residentBytes(proxy.pid));
     return taken++;
   };
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
   const started = Date.now();
   await Promise.all(
     Array.from({ length: connections }, () =>
@@ -113,14 +116,18 @@ async function main() {
   if (after > before) wrong.push(`${after - before} descriptors more than at the start`);
   if (held > 0) wrong.push(`${held} backend connections outlived their clients`);
   const noticed = percentiles(backend.noticed);
-  if (noticed.max > NOTICE_LIMIT_MS * slow) wrong.push(`a departure was noticed after ${noticed.max} ms`);
+  // What the instrument itself stood still is not the proxy's.
+  const stoodMs = Math.round(delay.max / 1e6);
+  if (noticed.max > NOTICE_LIMIT_MS * slow + stoodMs) {
+    wrong.push(`the departure of request ${backend.slowest.id} was noticed after ${noticed.max} ms`);
+  }
   if (twice > 0) wrong.push(`${twice} uploads arrived whole more than once`);
   // Within the second half; a leak of 100 bytes a request shows at 200,000 requests.
   // Builds with sanitizers (MILLRACE_TEST_SLOW) keep what was freed for a while.
   if (growth > Math.max(8 * 1024 * 1024 * slow, requests * 50)) wrong.push(`memory grew by ${growth} bytes`);
   const result = {
     ...{ seed, requests, seconds, ...tally, faults: backend.faults },
-    ...(aborts > 0 ? { left, noticedMs: noticed } : {}),
+    ...(aborts > 0 ? { left, noticedMs: noticed, stoodMs } : {}),
     descriptors: { before, after },
     residentMb: memory.map((bytes) => Math.round(bytes / 1024 / 102.4) / 10),
     failures: wrong,

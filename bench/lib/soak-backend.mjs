@@ -13,6 +13,7 @@ import { abortOf, faultOf, planOf } from './soak-plan.mjs';
  * @property {Record<string, number>} faults how often each fault was played
  * @property {string[]} wrong uploads with wrong bytes
  * @property {number[]} noticed milliseconds from a client's departure to the end of its connection here
+ * @property {{ id: number, ms: number }} slowest of them
  * @property {() => number} held connections of requests that were left and that are still open
  * @property {() => number} open connections that are open now
  * @property {() => void} close
@@ -120,6 +121,7 @@ export function startSoakBackend({ seed, port = 0, aborts = 0, departures = new 
   const sockets = new Set();
   /** @type {number[]} */
   const noticed = [];
+  const slowest = { id: -1, ms: 0 };
   let held = 0;
 
   /** Keeps a connection until the proxy ends it. @param {import('node:net').Socket} socket @param {number} id */
@@ -129,7 +131,11 @@ export function startSoakBackend({ seed, port = 0, aborts = 0, departures = new 
       held--;
       const departure = departures.get(id);
       if (departure === undefined) wrong.push(`request ${id}: dropped before its client left`);
-      else noticed.push(performance.now() - departure);
+      else {
+        const ms = performance.now() - departure;
+        noticed.push(ms);
+        if (ms > slowest.ms) Object.assign(slowest, { id, ms });
+      }
     });
   };
 
@@ -172,7 +178,15 @@ export function startSoakBackend({ seed, port = 0, aborts = 0, departures = new 
         server.close();
         for (const socket of sockets) socket.destroy();
       };
-      const seen = { deliveries, faults, wrong, noticed, held: () => held, open: () => sockets.size };
+      const seen = {
+        deliveries,
+        faults,
+        wrong,
+        noticed,
+        slowest,
+        held: () => held,
+        open: () => sockets.size,
+      };
       resolve({ port: address.port, ...seen, close });
     });
   });

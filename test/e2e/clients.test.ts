@@ -190,30 +190,38 @@ describe("Node's client", () => {
     sent.destroy();
   });
 
-  test(`${STREAM / MB} MB go up and come down at once, in bounded memory`, { timeout: 240_000 }, async () => {
-    await using site = await Site.start((incoming, response) => {
-      pipeline(incoming, response as Writable).catch(() => {});
-    });
-    await textOf(await responseOf(site.request().end()));
-    const before = site.proxy.residentBytes();
-    let most = before;
-    const sampler = setInterval(() => (most = Math.max(most, site.proxy.residentBytes())), 50);
-    for (const headers of [{ 'Content-Length': STREAM }, { 'Transfer-Encoding': 'chunked' }]) {
-      const sent = site.request({ method: 'POST', headers });
-      const answer = responseOf(sent);
-      const upload = pipeline(Readable.from(bytes(STREAM)), sent);
-      let length = 0;
-      for await (const chunk of await answer) length += (chunk as Buffer).length;
-      await upload;
-      expect(length).toBe(STREAM);
-    }
-    clearInterval(sampler);
-    const growth = most - before;
-    console.log(
-      `2 × ${STREAM / MB} MB both ways: resident memory grew by ${(growth / MB).toFixed(1)} MB at most`,
-    );
-    expect(growth).toBeLessThan(24 * MB * SLOW);
-  });
+  // nginx 1.22 stands still with a backend that answers while the upload goes on.
+  test.runIf(IS_MILLRACE)(
+    `${STREAM / MB} MB go up and come down at once, in bounded memory`,
+    { timeout: 240_000 },
+    async () => {
+      await using site = await Site.start((incoming, response) => {
+        pipeline(incoming, response as Writable).catch(() => {});
+      });
+      await textOf(await responseOf(site.request().end()));
+      const before = site.proxy.residentBytes();
+      let most = before;
+      const sampler = setInterval(() => (most = Math.max(most, site.proxy.residentBytes())), 50);
+      try {
+        for (const headers of [{ 'Content-Length': STREAM }, { 'Transfer-Encoding': 'chunked' }]) {
+          const sent = site.request({ method: 'POST', headers });
+          const answer = responseOf(sent);
+          const upload = pipeline(Readable.from(bytes(STREAM)), sent);
+          let length = 0;
+          for await (const chunk of await answer) length += (chunk as Buffer).length;
+          await upload;
+          expect(length).toBe(STREAM);
+        }
+      } finally {
+        clearInterval(sampler);
+      }
+      const growth = most - before;
+      console.log(
+        `2 × ${STREAM / MB} MB both ways: resident memory grew by ${(growth / MB).toFixed(1)} MB at most`,
+      );
+      expect(growth).toBeLessThan(24 * MB * SLOW);
+    },
+  );
 });
 
 describe.runIf(CURL)('curl', () => {
