@@ -72,6 +72,8 @@ export interface HttpServerLocationDirectives {
   readonly proxy_headers_hash_bucket_size?: Size;
   /** Greatest size of a request body that is kept in memory, to be sent to another backend when one fails and for `$request_body`; longer ones are streamed only. More than 1m is as 1m. */
   readonly client_body_buffer_size?: Size;
+  /** Accepted with a warning, and without effect: request bodies are never written to files. */
+  readonly client_body_in_file_only?: boolean | 'on' | 'clean' | 'off';
   /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
   readonly client_body_in_single_buffer?: Flag;
   /** Accepted without effect: files are read in bounded chunks by the thread pool. */

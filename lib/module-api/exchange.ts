@@ -57,6 +57,8 @@ export interface Request {
   readonly host: string;
   /** As `host`, but "" where the request itself names no valid host. */
   readonly givenHost: string;
+  /** The port that stands behind that host in the request; 0 when none does. */
+  readonly givenPort: number;
   /** Appends `host`. */
   writeHost(out: ByteWriter): void;
   /** First field of that name, or undefined. Several are joined with ", " (Cookie with "; "). */

@@ -100,6 +100,10 @@ export class RequestView implements Request {
     return head.hostStart < 0 ? '' : normalizeHost(head.text(head.hostStart, head.hostEnd));
   }
 
+  get givenPort(): number {
+    return this.#exchange.head.hostPort;
+  }
+
   writeHost(out: ByteWriter): void {
     const { head, context } = this.#exchange;
     const { u8 } = context;

@@ -138,6 +138,7 @@ export class ProxyRun implements BodySink {
       exchange.finalize(exchange.statusOverride !== 0 ? exchange.statusOverride : 502);
       return;
     }
+    if (exchange.head.expectContinue) exchange.body.greetEmpty();
     if (this.#sender.collects) {
       this.#state = COLLECT;
       exchange.body.start(this);

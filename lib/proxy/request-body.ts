@@ -8,6 +8,7 @@
  *      └───────────discard()────► discarding
  */
 import { ChunkedDecoder } from '../http/chunked.js';
+import { CONTENT_LENGTH } from '../http/known-headers.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ReplayBuffer } from './replay-buffer.js';
 import type { SegmentWriter } from './segment-writer.js';
@@ -123,6 +124,15 @@ export class RequestBody {
     const { offset, length } = context.common.continue100;
     downstream.connection.writeArena(offset, length);
     this.#read();
+  }
+
+  /** A client that waits for 100 (Continue) to send an empty body gets it, as from nginx. */
+  greetEmpty(): void {
+    const { head, downstream, context } = this.#exchange;
+    if (head.hasBody || this.continued || head.find(CONTENT_LENGTH) < 0) return;
+    this.continued = true;
+    const { offset, length } = context.common.continue100;
+    downstream.connection.writeArena(offset, length);
   }
 
   #read(): void {

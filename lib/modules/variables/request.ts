@@ -91,6 +91,16 @@ export const requestVariables: readonly Variable[] = [
     doc: "Host of the request without its port, lower-cased: from the request line, else the Host field, else the server's name.",
   },
   {
+    name: 'request_port',
+    get: ({ request }) => (request.givenPort > 0 ? String(request.givenPort) : ''),
+    doc: 'Port that the request itself names: in its line, else in the Host field.',
+  },
+  {
+    name: 'is_request_port',
+    get: ({ request }) => (request.givenPort > 0 ? ':' : ''),
+    doc: '":" when the request names a port, else empty.',
+  },
+  {
     name: 'server_protocol',
     get: ({ request }) => request.protocol,
     doc: '"HTTP/1.0" or "HTTP/1.1".',

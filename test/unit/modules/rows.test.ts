@@ -115,6 +115,7 @@ describe('rows', () => {
     [HTTP, 'if_modified_since maybe;', 'invalid value "maybe"'],
     [HTTP, 'server_tokens $nothing;', 'unknown "nothing" variable'],
     [HTTP, 'keepalive_disable none safari;', 'invalid value "none"'],
+    [HTTP, 'client_body_in_file_only maybe;', 'invalid value "maybe"'],
     [HTTP, 'keepalive_disable opera;', 'invalid value "opera"'],
     [HTTP, 'keepalive_time never;', '"keepalive_time" directive invalid value'],
     [HTTP, 'reset_timedout_connection maybe;', 'it must be "on" or "off"'],
@@ -199,6 +200,15 @@ describe('rows', () => {
     expect(warnings).toEqual([expect.stringContaining('4 worker processes were asked for, one is run')]);
     warnings.length = 0;
     tree('worker_processes auto;', warnings);
+    expect(warnings).toEqual([]);
+  });
+
+  it('warns where bodies are to be written to files', () => {
+    const warnings: string[] = [];
+    tree(HTTP.replace('%', 'client_body_in_file_only clean;'), warnings);
+    expect(warnings).toEqual([expect.stringContaining('request bodies are never written to files')]);
+    warnings.length = 0;
+    tree(HTTP.replace('%', 'client_body_in_file_only off;'), warnings);
     expect(warnings).toEqual([]);
   });
 

@@ -198,6 +198,7 @@ function fakeRequest(given: FakeRequest, target: string): Request {
     protocol: given.protocol ?? 'HTTP/1.1',
     host: given.host ?? 'example.com',
     givenHost: given.host ?? 'example.com',
+    givenPort: 8080,
     writeHost: (out) => out.text(given.host ?? 'example.com'),
     header,
     writeHeader: (name, out) => out.text(header(name) ?? ''),

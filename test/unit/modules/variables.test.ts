@@ -120,6 +120,7 @@ describe('variables', () => {
     ['$connection', '5'],
     ['$connection_requests', '2'],
     ['$request_body', 'q=1'],
+    ['$is_request_port$request_port', ':8080'],
     ['$connection_time', '1.234'],
     ['$msec', `${Math.floor(Date.UTC(2026, 10, 21, 2, 35, 15) / 1000)}.678`],
     ['$pid', String(process.pid)],
