@@ -12,7 +12,6 @@
  * Backpressure: when the client's queue is above its high watermark the backend's
  * connection is paused, and the other way round for the request's body.
  */
-import { errnoText } from '../errors/errno.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import { otherAnswer } from './other-answer.js';
@@ -26,6 +25,7 @@ import { localAddress } from './local-address.js';
 import { openTunnel } from './tunnel.js';
 import { UpstreamResponse } from './upstream-response.js';
 import { UpstreamConnection } from './upstream-connection.js';
+import { connectFailed, endedEarly, timedOut } from './upstream-messages.js';
 import type { Peer, UpstreamGroup } from './upstream-group.js';
 
 /** Nothing is under way. */
@@ -256,28 +256,14 @@ export class ProxyRun implements BodySink {
       this.#expectResponse(up);
       return;
     }
-    const doing = up.connection.connecting
-      ? 'connecting to upstream'
-      : this.#state === BODY
-        ? 'reading upstream'
-        : up.connection.queuedBytes > 0
-          ? 'sending request to upstream'
-          : 'reading response header from upstream';
-    if (
-      this.#state === HEAD &&
-      !up.connection.connecting &&
-      !this.#sender.complete &&
-      up.connection.queuedBytes === 0
-    ) {
+    const { connecting, queuedBytes } = up.connection;
+    const waitsForBody = this.#state === HEAD && !connecting && !this.#sender.complete && queuedBytes === 0;
+    if (waitsForBody || this.#upstreamPaused) {
       // The client is the slow one; its own deadline watches it.
       this.#expectResponse(up);
       return;
     }
-    if (this.#upstreamPaused) {
-      this.#expectResponse(up);
-      return;
-    }
-    this.#exchange.log('error', `upstream timed out (110: Connection timed out) while ${doing}`);
+    this.#exchange.log('error', timedOut(up.connection, this.#state === BODY));
     if (this.#state === BODY) this.#cut();
     else this.#fail('timeout', false);
   }
@@ -292,15 +278,12 @@ export class ProxyRun implements BodySink {
     this.#up = null;
     if (this.#state === IDLE) return;
     if (this.#state === BODY) {
-      this.#exchange.log('error', `recv() failed (${errno}: ${errnoText(errno)}) while reading upstream`);
+      this.#exchange.log('error', endedEarly(errno, true));
       this.#cut();
       return;
     }
     if (wasConnecting && !this.#reused) {
-      this.#exchange.log(
-        'error',
-        `connect() failed (${errno}: ${errnoText(errno)}) while connecting to upstream`,
-      );
+      this.#exchange.log('error', connectFailed(errno));
       this.#fail('error', true);
     } else {
       this.#died(errno);
@@ -400,11 +383,7 @@ export class ProxyRun implements BodySink {
   #died(errno: number): void {
     const stale = this.#reused && this.#attempt.bytesReceived === 0;
     if (!stale) {
-      const what =
-        errno === 0
-          ? 'upstream prematurely closed connection'
-          : `recv() failed (${errno}: ${errnoText(errno)})`;
-      this.#exchange.log('error', `${what} while reading response header from upstream`);
+      this.#exchange.log('error', endedEarly(errno, false));
     } else {
       // An idle connection that the backend closed meanwhile (RFC 9112 section 9.3.1): not its failure.
       this.#drop(false);
