@@ -21,6 +21,7 @@ import {
   READY_EOF,
   READY_ERROR,
   READY_READ,
+  READY_RELAYED,
   READY_WRITE,
 } from '../native/binding.js';
 import { MillraceError } from '../errors/millrace-error.js';
@@ -39,50 +40,14 @@ import {
   type Scope,
   type TimerOwner,
 } from './dispatch.js';
+import type { ConnectionHandler } from './connection-handler.js';
 import { Endpoints } from './endpoints.js';
+import { RELAYED_INTO, RELAYING, relayClosed, relayGoesOn, relayMayStart, relayOver } from './relay.js';
 import { setSegments } from './segments.js';
 import type { Transport } from './transport.js';
 import { WriteQueue } from './write-queue.js';
 
-/**
- * Who receives what happens on a connection.
- *
- * One object per connection; an engine implements it as a class, so that no closure and
- * no event object is made per event. All of it is called from the turn and never from
- * inside a method of the connection: whoever calls write() or destroy() can finish its
- * own work first. In every callback any method of the connection may be called,
- * setHandler and destroy included. A callback that throws closes the connection (errno
- * ECANCELED) and the error reaches uncaughtException.
- */
-export interface ConnectionHandler {
-  /**
-   * Bytes arrived. They lie in the arena at `offset` (usually in the shared receive
-   * window) and are gone when this returns. Not called while reading is paused.
-   */
-  onData(connection: Connection, offset: number, length: number): void;
-  /** The peer sent FIN, after all data. Reading is over; writing is still possible. At most once. */
-  onEnd(connection: Connection): void;
-  /** The write queue fell to its low watermark after a write had returned false. */
-  onDrain(connection: Connection): void;
-  /**
-   * The connection is closed; nothing follows. Exactly once, always from the turn: at
-   * its end, or at the end of the next when none was running. errno is 0 when it was
-   * closed in order or by its owner, else the positive errno.
-   */
-  onClose(connection: Connection, errno: number): void;
-  /** The deadline passed; it is cleared. */
-  onDeadline(connection: Connection): void;
-  /** Only for connectRaw: established; local and remote address are known. */
-  onConnect?(connection: Connection): void;
-  /**
-   * While reading was paused the peer sent FIN (`reset` false) or the connection broke
-   * (`reset` true, also after a write that failed), or onData paused it and that was known
-   * already. Data may still wait to be read: it is
-   * after resume(), and destroy() drops it. Without this method a paused connection closes
-   * when a write fails, and any other news waits for resume().
-   */
-  onHangup?(connection: Connection, reset: boolean): void;
-}
+export type { ConnectionHandler } from './connection-handler.js';
 
 /** Default of the high watermark in bytes: a write that leaves more in the queue returns false. */
 export const HIGH_WATERMARK = 64 * 1024;
@@ -162,6 +127,11 @@ export class Connection implements Owner, TimerOwner, Closing {
     addClosing(this);
   }
 
+  /** @internal What lies under it. */
+  get transport(): Transport {
+    return this.#transport;
+  }
+
   /** The native handle; -1 after the connection was closed. */
   get handle(): number {
     return this.#handle;
@@ -200,6 +170,16 @@ export class Connection implements Owner, TimerOwner, Closing {
   /** Bytes that the kernel has not taken yet; 0 on the fast path. */
   get queuedBytes(): number {
     return this.#queue === null ? 0 : this.#queue.bytes;
+  }
+
+  /** Bytes, or the end, are known to wait: reading is paused, or more came behind what a relay moved. */
+  get unread(): boolean {
+    return (this.#state & (UNREAD | UNREAD_END)) !== 0;
+  }
+
+  /** A relay writes to it, or will when the queue is empty: nobody else may. */
+  get relayedInto(): boolean {
+    return (this.#state & RELAYED_INTO) !== 0;
   }
 
   /** A write returned false: onDrain will be called, or onClose. */
@@ -259,7 +239,7 @@ export class Connection implements Owner, TimerOwner, Closing {
    * [offset, length] at byte offset `pairs` of the arena, `total` bytes in all.
    */
   writeSegments(pairs: number, count: number, total: number): boolean {
-    if ((this.#state & UNWRITABLE) !== 0) return this.#refuseWrite();
+    if ((this.#state & (UNWRITABLE | RELAYED_INTO)) !== 0) return this.#refuseWrite();
     let taken = 0;
     if (this.#queue === null && (this.#state & CONNECTING) === 0) {
       if (total === 0) return true;
@@ -322,17 +302,18 @@ export class Connection implements Owner, TimerOwner, Closing {
 
   /** Sets the one deadline, absolute, on the clock of `reactor.nowMs`. Moving it later costs a store. */
   setDeadline(atMs: number): void {
-    if ((this.#state & CLOSED) !== 0) return;
-    if (this.#timer < 0) {
-      this.#timer = addTimer(this);
-      if (this.#timer < 0) {
-        // Without a timer the limit cannot be kept, and a connection without limits is worse than none.
-        this.#timer = -1;
-        this.#finish(ENOMEM);
-        return;
-      }
+    const id = this.timer;
+    if (id >= 0) armTimer(id, atMs);
+  }
+
+  /** @internal The native timer, made when there is none yet; -1 when the connection is closed. */
+  get timer(): number {
+    if (this.#timer < 0 && (this.#state & CLOSED) === 0) {
+      this.#timer = Math.max(addTimer(this), -1);
+      // Without a timer the limit cannot be kept, and a connection without limits is worse than none.
+      if (this.#timer < 0) this.#finish(ENOMEM);
     }
-    armTimer(this.#timer, atMs);
+    return this.#timer;
   }
 
   /** Takes the deadline back. */
@@ -347,7 +328,7 @@ export class Connection implements Owner, TimerOwner, Closing {
   end(): void {
     if ((this.#state & UNWRITABLE) !== 0) return;
     this.#state |= ENDED;
-    if (this.#queue === null && (this.#state & CONNECTING) === 0) this.#sendFin();
+    if (this.#queue === null && (this.#state & (CONNECTING | RELAYED_INTO)) === 0) this.#sendFin();
   }
 
   /**
@@ -356,7 +337,7 @@ export class Connection implements Owner, TimerOwner, Closing {
    */
   close(): void {
     if ((this.#state & (CLOSED | CLOSE_WANTED)) !== 0) return;
-    if (this.#queue === null) {
+    if (this.#queue === null && (this.#state & RELAYED_INTO) === 0) {
       this.#finish(this.#errno);
       return;
     }
@@ -382,11 +363,30 @@ export class Connection implements Owner, TimerOwner, Closing {
 
   /** @internal Called by the turn. */
   onReady(flags: number): void {
+    if ((flags & READY_RELAYED) !== 0) relayOver(this);
     if ((flags & READY_WRITE) !== 0) {
       if ((this.#state & CONNECTING) !== 0 && !this.#finishConnect()) return;
       if (this.#queue !== null) this.#flush(this.#queue);
     }
     if ((flags & READY_READ) !== 0) this.#readReady(flags);
+  }
+
+  /** @internal For relays: RELAYING and RELAYED_INTO. */
+  get relayState(): number {
+    return this.#state & (RELAYING | RELAYED_INTO);
+  }
+
+  /** @internal Called by a relay: begins, or ends, what its bits say; `unread`: more waits to be read. */
+  setRelayState(added: number, removed: number, unread = false): void {
+    this.#state = (this.#state & ~removed) | added | (unread ? UNREAD : 0);
+    if ((removed & RELAYED_INTO) !== 0 && this.#queue === null) this.#writtenOut();
+  }
+
+  /** @internal Called by a relay: writing failed, or the end of the stream was read. */
+  relayBroke(result: number): void {
+    if ((this.#state & CLOSED) !== 0) return;
+    if (result < 0) this.#failWrite(-result);
+    else this.#readStopped(0);
   }
 
   /** @internal Called by the turn. */
@@ -410,7 +410,7 @@ export class Connection implements Owner, TimerOwner, Closing {
   }
 
   #readReady(flags: number): void {
-    if ((this.#state & (CONNECTING | READ_ENDED | CLOSED | CLOSE_WANTED)) !== 0) return;
+    if ((this.#state & (CONNECTING | READ_ENDED | CLOSED | CLOSE_WANTED | RELAYING)) !== 0) return;
     if (this.#pauses > 0) {
       this.#hangUpWhilePaused(flags);
       return;
@@ -427,7 +427,10 @@ export class Connection implements Owner, TimerOwner, Closing {
       const drained = count < budget && !ending && this.#transport.pending() === 0;
       budget -= count;
       this.#handler.onData(this, WINDOW, count);
-      if ((this.#state & (CLOSED | CLOSE_WANTED)) !== 0) return;
+      if ((this.#state & (CLOSED | CLOSE_WANTED | RELAYING)) !== 0) {
+        if (!drained && (this.#state & RELAYING) !== 0) relayGoesOn(this, flags);
+        return;
+      }
       if (drained) {
         if ((this.#state & WRITE_FAILED) !== 0) this.#finish(this.#errno);
         return;
@@ -479,7 +482,7 @@ export class Connection implements Owner, TimerOwner, Closing {
     }
     this.#state &= ~CONNECTING;
     this.#handler.onConnect?.(this);
-    if ((this.#state & ENDED) !== 0 && this.#queue === null) this.#sendFin();
+    if (this.#queue === null) this.#writtenOut();
     return true;
   }
 
@@ -491,8 +494,7 @@ export class Connection implements Owner, TimerOwner, Closing {
     }
     if (queue.bytes === 0) {
       this.#queue = null;
-      if ((this.#state & CLOSE_WANTED) !== 0) this.#finish(0);
-      else if ((this.#state & ENDED) !== 0) this.#sendFin();
+      this.#writtenOut();
     }
     if ((this.#state & DRAIN_OWED) !== 0 && queue.bytes <= this.#low) {
       this.#state &= ~DRAIN_OWED;
@@ -500,8 +502,16 @@ export class Connection implements Owner, TimerOwner, Closing {
     }
   }
 
+  /** Nothing is queued any more. */
+  #writtenOut(): void {
+    if ((this.#state & (CLOSED | WRITE_FAILED)) !== 0) return;
+    if ((this.#state & RELAYED_INTO) !== 0) relayMayStart(this);
+    else if ((this.#state & CLOSE_WANTED) !== 0) this.#finish(0);
+    else if ((this.#state & ENDED) !== 0) this.#sendFin();
+  }
+
   #writeLong(bytes: Uint8Array): boolean {
-    if ((this.#state & UNWRITABLE) !== 0) return this.#refuseWrite();
+    if ((this.#state & (UNWRITABLE | RELAYED_INTO)) !== 0) return this.#refuseWrite();
     let from = 0;
     while (this.#queue === null && (this.#state & CONNECTING) === 0 && from < bytes.length) {
       const length = Math.min(bytes.length - from, SCRATCH_SIZE);
@@ -533,6 +543,9 @@ export class Connection implements Owner, TimerOwner, Closing {
 
   #refuseWrite(): boolean {
     if ((this.#state & (CLOSED | WRITE_FAILED)) !== 0) return false;
+    if ((this.#state & RELAYED_INTO) !== 0) {
+      throw new MillraceError('ERR_BUSY', { phase: 'write', message: 'A relay writes to this connection' });
+    }
     throw new MillraceError('ERR_WRITE_AFTER_END', { phase: 'write' });
   }
 
@@ -555,6 +568,7 @@ export class Connection implements Owner, TimerOwner, Closing {
     if ((this.#state & CLOSED) !== 0) return;
     this.#state |= CLOSED;
     this.#errno = errno;
+    if ((this.#state & (RELAYING | RELAYED_INTO)) !== 0) relayClosed(this);
     this.#dropQueue();
     if (this.#timer >= 0) removeTimer(this.#timer);
     this.#timer = -1;

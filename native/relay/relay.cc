@@ -253,7 +253,10 @@ void Relays::SetDeadline(const RelaySide& side, double at) {
 bool Relays::Stop(Relay& relay, RelayState state, int error) {
   Finish(relay, state, error);
   SetDeadline(relay.target, kNever);
-  loop_->ReportNow(relay.source.handle, kRelayed);
+  // The owner reads on, and must not take a short read for the end of what is there.
+  const uint32_t rest = relay.ending ? kRead | kEof : uint32_t{kRead};
+  loop_->ReportNow(relay.source.handle,
+                   state == RelayState::kDoneMore ? kRelayed | rest : kRelayed);
   return false;
 }
 

@@ -46,6 +46,10 @@ export class Recorder implements ConnectionHandler {
     this.#record('deadline', connection);
   }
 
+  onRelayed(connection: Connection): void {
+    this.#record('relayed', connection);
+  }
+
   onClose(connection: Connection, errno: number): void {
     this.errno = errno;
     this.#record('close', connection);
@@ -131,8 +135,8 @@ export function expectNothingLeft(): void {
   afterEach(async () => {
     // Slots of the last turn are freed when the next one begins.
     await new Promise((resolve) => setTimeout(resolve, 5));
-    const { slots, timers, blocks } = native.counters();
-    expect({ slots, timers, blocks }).toEqual({ slots: 0, timers: 0, blocks: 0 });
+    const { slots, timers, blocks, relays } = native.counters();
+    expect({ slots, timers, blocks, relays }).toEqual({ slots: 0, timers: 0, blocks: 0, relays: 0 });
   });
 }
 
