@@ -233,8 +233,9 @@ export class ExchangeImpl implements Exchange {
 
   onClientDeadline(): void {
     const { connection } = this.downstream;
-    if (connection.queuedBytes > 0) {
-      if (this.writer.sendProgressed()) return;
+    if (connection.queuedBytes > 0 || connection.relayedInto) {
+      // A relay moves the deadline by itself.
+      if (connection.queuedBytes > 0 && this.writer.sendProgressed()) return;
       this.log('info', 'client timed out while sending to client');
       this.#clientLeft(408, true);
     } else if (connection.paused) {

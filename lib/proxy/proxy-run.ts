@@ -12,6 +12,7 @@
  * Backpressure: when the client's queue is above its high watermark the backend's
  * connection is paused, and the other way round for the request's body.
  */
+import type { Connection } from '../reactor/connection.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import { otherAnswer } from './other-answer.js';
@@ -97,6 +98,11 @@ export class ProxyRun implements BodySink {
 
   get attempts(): readonly AttemptRecord[] {
     return this.#attempts.list;
+  }
+
+  /** The backend's, while there is one. */
+  get connection(): Connection | null {
+    return this.#up === null ? null : this.#up.connection;
   }
 
   /** What was kept of the request's body; "" when that is not the whole. */
@@ -545,6 +551,7 @@ export class ProxyRun implements BodySink {
   // Keeping and dropping
 
   #drop(failed: boolean): void {
+    this.response.settle();
     const up = this.#up;
     this.#up = null;
     this.#upstreamPaused = false;

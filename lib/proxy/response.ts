@@ -325,6 +325,17 @@ export class ResponseWriter {
     return this.#mode === CHUNKED;
   }
 
+  /** The body goes out as it comes: nothing is put between its pieces. */
+  get unframed(): boolean {
+    return this.#mode === LENGTH || this.#mode === UNTIL_CLOSE;
+  }
+
+  /** Body bytes that a relay has handed to the client's connection. */
+  countMoved(length: number): void {
+    this.bytesSent += length;
+    this.bodyBytesSent += length;
+  }
+
   /** The body under way ends with the connection. */
   get endsWithConnection(): boolean {
     return this.headSent && this.#mode === UNTIL_CLOSE;

@@ -82,6 +82,10 @@ export class UpstreamConnection implements ConnectionHandler, Pooled {
     this.#runner?.onUpstreamDrain();
   }
 
+  onRelayed(): void {
+    this.#runner?.response.relayed();
+  }
+
   onDeadline(): void {
     const run = this.#runner;
     if (run !== null) run.onTimeout();

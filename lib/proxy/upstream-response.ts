@@ -5,6 +5,8 @@
  */
 import { arenaMemory } from '../http/arena.js';
 import { ChunkedDecoder } from '../http/chunked.js';
+import type { Connection } from '../reactor/connection.js';
+import { canRelay, type Relay, startRelay } from '../reactor/relay.js';
 import { ResponseHead } from '../http/response-head.js';
 import { ByteStash } from './byte-stash.js';
 import type { ExchangeImpl } from './exchange.js';
@@ -19,8 +21,13 @@ const MAX_HEAD_BYTES = 64 * 1024;
 const CHUNKED = -1;
 const UNTIL_CLOSE = -2;
 
+/** A body with at least this left is moved from socket to socket; what is shorter takes a piece or two. */
+const RELAY_FROM_BYTES = 64 * 1024;
+
 /** Who decides about the attempt. */
 export interface ResponseOwner {
+  /** The connection that the response comes from. */
+  readonly connection: Connection | null;
   onInterim(status: number): void;
   /** What the backend was asked with. */
   readonly method: string;
@@ -48,6 +55,8 @@ export class UpstreamResponse {
   /** Body bytes still to come, or CHUNKED, or UNTIL_CLOSE. */
   #remaining = 0;
   readonly #trailers = new Trailers();
+  /** Moves the rest of the body, or of a chunk. */
+  #relayed: Relay | null = null;
   /** A final head was passed on. */
   begun = false;
 
@@ -116,8 +125,28 @@ export class UpstreamResponse {
     }
   }
 
+  /** The relay has moved all that it should. */
+  relayed(): void {
+    const drained = this.#owner.connection?.unread === false;
+    this.settle();
+    if (this.#remaining === 0) this.#owner.onBodyDone(this.head.keepAlive && drained);
+  }
+
+  /** Ends a relay wherever it is, and takes over what it has moved. */
+  settle(): void {
+    const relay = this.#relayed;
+    if (relay === null) return;
+    this.#relayed = null;
+    relay.stop();
+    this.#attempt.bytesReceived += relay.received;
+    this.#attempt.bodyBytesReceived += relay.received;
+    this.#exchange.writer.countMoved(relay.sent);
+    if (this.#remaining > 0) this.#remaining -= relay.received;
+  }
+
   /** The backend sent FIN in the middle of a body, or at its end. */
   ended(): void {
+    this.settle();
     if (this.#remaining !== UNTIL_CLOSE) {
       this.#owner.onBadBody('upstream prematurely closed connection');
       return;
@@ -187,7 +216,7 @@ export class UpstreamResponse {
         this.#owner.onBodyDone(head.keepAlive && length === part);
         return;
       }
-      this.#owner.onRelayed(below);
+      this.#passedOn(below, this.#remaining);
     } else {
       const below = exchange.writer.relayHead(head, this.#plan, -1, offset, 0, false);
       if (length > 0) this.#relay(offset, length);
@@ -224,13 +253,34 @@ export class UpstreamResponse {
       const last = this.#remaining === 0;
       const below = writer.relayBody(offset, part, last);
       if (last) this.#owner.onBodyDone(this.head.keepAlive && length === part);
-      else this.#owner.onRelayed(below);
+      else this.#passedOn(below, this.#remaining);
     } else if (this.#remaining === UNTIL_CLOSE) {
       this.#attempt.bodyBytesReceived += length;
-      this.#owner.onRelayed(writer.relayBody(offset, length, false));
+      const below = writer.relayBody(offset, length, false);
+      // It may be short: it is long when it has been.
+      this.#passedOn(below, writer.bodyBytesSent < RELAY_FROM_BYTES ? 0 : Infinity);
     } else {
       this.#relayChunks(offset, length);
     }
+  }
+
+  /** A piece was passed on, and so much is left that the client gets as it is. */
+  #passedOn(below: boolean, left: number): void {
+    if (left < RELAY_FROM_BYTES || !this.#startRelay(left)) this.#owner.onRelayed(below);
+  }
+
+  #startRelay(length: number): boolean {
+    const exchange = this.#exchange;
+    const { config } = this.#plan;
+    const source = this.#owner.connection;
+    const target = exchange.downstream.connection;
+    // A request that is still under way has deadlines of its own, and a backend that outlives its client needs a reader.
+    if (source === null || source.queuedBytes > 0 || exchange.body.left || config.ignoreClientAbort)
+      return false;
+    if (!exchange.writer.unframed || !canRelay(source, target)) return false;
+    const timeouts = { sourceMs: config.readTimeoutMs, targetMs: exchange.location.sendTimeoutMs };
+    this.#relayed = startRelay(source, target, length, timeouts, true);
+    return true;
   }
 
   #relayChunks(offset: number, length: number): void {

@@ -95,6 +95,11 @@ export class Relay {
     return this.#handle < 0 ? this.#sent : native.relaySent(this.#handle);
   }
 
+  /** @internal It does not wait for its target to be connected or to be done with its queue. */
+  get started(): boolean {
+    return this.#handle >= 0;
+  }
+
   /** Nothing will be moved any more. */
   get over(): boolean {
     return this.#over;
@@ -200,6 +205,8 @@ export function startRelay(
 ): Relay {
   const relay = new Relay(source, target, length, timeouts);
   relay.start(!reading);
+  // What waits for its target waits for nothing from its source.
+  if (!relay.started && timeouts.sourceMs < Infinity) source.clearDeadline();
   return relay;
 }
 
