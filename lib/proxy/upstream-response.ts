@@ -21,8 +21,11 @@ const MAX_HEAD_BYTES = 64 * 1024;
 const CHUNKED = -1;
 const UNTIL_CLOSE = -2;
 
-/** A body with at least this left is moved from socket to socket; what is shorter takes a piece or two. */
-const RELAY_FROM_BYTES = 64 * 1024;
+/**
+ * A body with at least this left is moved from socket to socket. Measured: what is shorter
+ * takes one or two pieces, which cost less than a relay's beginning and end.
+ */
+const RELAY_FROM_BYTES = 256 * 1024;
 
 /** Who decides about the attempt. */
 export interface ResponseOwner {

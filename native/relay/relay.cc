@@ -108,7 +108,6 @@ void Relays::Pump(Relay& relay) {
   const int64_t received = relay.received, sent = relay.sent;
   if (!Move(relay)) return;
   if (relay.held == 0) DropHeld(relay);
-  if (relay.received > received) relay.small = relay.received - received < kSpliceFromBytes;
   Watch(relay, received, sent);
 }
 
@@ -138,7 +137,8 @@ bool Relays::Move(Relay& relay) {
     if (count == -EAGAIN) return true;
     if (count == 0) return Stop(relay, RelayState::kSourceEnded, 0);
     if (count < 0) return Stop(relay, RelayState::kSourceFailed, -count);
-    budget -= count;
+    budget = relay.pipe.open ? budget - count : 0;
+    relay.small = count < kSpliceFromBytes;
     relay.received += count;
     relay.held = count;
     if (relay.remaining != kUntilEnd) relay.remaining -= count;
