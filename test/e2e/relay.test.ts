@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { startBackend, type Backend } from './support/backend.js';
-import { Peer } from './support/peer.js';
+import type { Peer } from './support/peer.js';
 import { descriptorsBack, isInstalled, startProxy, type Proxy } from './support/proxy.js';
 
 const KB = 1024;
