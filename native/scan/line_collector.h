@@ -21,7 +21,7 @@ struct NameClasses {
       if (letter || (byte >= '0' && byte <= '9') || byte == '-') continue;
       flags[byte] = byte <= 0x20 || byte == 0x7f ? kFieldForbidden : kFieldOdd;
     }
-    flags['_'] = kFieldUnderscore;
+    flags[size_t{'_'}] = kFieldUnderscore;
     for (const char token : {'!', '#', '$', '%', '&', '\'', '*', '+', '.', '^', '`', '|', '~'}) {
       flags[static_cast<uint8_t>(token)] = kFieldToken;
     }
