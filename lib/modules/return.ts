@@ -1,13 +1,16 @@
 /**
- * `return`: answers from the configuration. In a server it runs before a location is
- * chosen, in a location first of all; it is never inherited.
+ * `set` and `return`: variables of the configuration, and answers from it. They run in
+ * the order in which they stand, up to the first `return`: in a server before a location
+ * is chosen, in a location first of all. They are never inherited.
  */
 import {
   directive,
+  NEXT,
   type Argument,
   type Exchange,
   type Module,
   type ParseContext,
+  type PhaseBuilder,
   type PhaseHandler,
   type Settings,
   type Value,
@@ -24,11 +27,20 @@ export interface ReturnSetting {
   readonly text: Value | undefined;
 }
 
+/** A variable that gets a value. */
+export interface SetSetting {
+  /** Its place in `Exchange.slots`. */
+  readonly slot: number;
+  readonly value: Value;
+}
+
+type Step = ReturnSetting | SetSetting;
+
 /** Statuses whose text is a URL. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const MAX_STATUS = 999;
 
-export const returnRow = directive<readonly ReturnSetting[]>({
+export const returnRow = directive<readonly Step[]>({
   name: 'return',
   contexts: ['server', 'location'],
   args: [1, 2],
@@ -41,6 +53,31 @@ export const returnRow = directive<readonly ReturnSetting[]>({
   syntax: 'code [text] | code URL | URL',
   defaultText: '-',
   doc: 'Answers with a status and a text, with a redirect, or with the error page of the status; 444 closes the connection without an answer.',
+});
+
+/** Variables of nginx that `set` may change there. */
+const CHANGEABLE: ReadonlySet<string> = new Set(['args', 'limit_rate']);
+
+export const setRow = directive<readonly Step[]>({
+  name: 'set',
+  contexts: ['server', 'location'],
+  args: 2,
+  repeat: 'append',
+  storedAs: returnRow,
+  parse(node, context, previous) {
+    const at = argument(node, 0);
+    const name = /^\$([A-Za-z0-9_]+)$/.exec(at.text)?.[1].toLowerCase();
+    if (name === undefined) return context.fail(at, `invalid variable name "${at.text}"`);
+    if (CHANGEABLE.has(name)) return context.fail(at, `"set $${name}" is not supported yet`);
+    const value = context.compileValue(argument(node, 1));
+    return [...(previous ?? []), { slot: context.slot(at, name), value }];
+  },
+  declares: (node) =>
+    [node.args[0]?.text.replace(/^\$/, '') ?? ''].filter((name) => /^[A-Za-z0-9_]+$/.test(name)),
+  default: [],
+  syntax: '$variable value',
+  defaultText: '-',
+  doc: 'Gives a variable of the configuration a value, in the order of `set` and `return`. Variables that exist by themselves cannot be set.',
 });
 
 function parseReturn(first: Argument, text: Argument | undefined, context: ParseContext): ReturnSetting {
@@ -68,16 +105,28 @@ function returnHandler(setting: ReturnSetting, settings: Settings): PhaseHandler
     exchange.respond(status, body ?? text?.get(exchange) ?? '', contentTypeOf(exchange.uri, types, fallback));
 }
 
-/** `return`. */
+/** The steps of a block as one handler; what stands behind a `return` is never reached. */
+function stepsHandler(steps: readonly Step[], settings: Settings): PhaseHandler {
+  const end = steps.findIndex((step) => 'status' in step);
+  const last = steps[end];
+  const answer = last !== undefined && 'status' in last ? returnHandler(last, settings) : undefined;
+  const sets = steps.slice(0, end < 0 ? steps.length : end).filter((step) => 'slot' in step);
+  if (sets.length === 0 && answer !== undefined) return answer;
+  return (exchange) => {
+    for (const { slot, value } of sets) exchange.slots[slot] = value.get(exchange);
+    return answer === undefined ? NEXT : answer(exchange);
+  };
+}
+
+function addSteps(builder: PhaseBuilder): void {
+  const steps = builder.settings.own(returnRow);
+  if (steps !== undefined) builder.rewrite(stepsHandler(steps, builder.settings));
+}
+
+/** `set` and `return`. */
 export const returnModule: Module = {
   name: 'return',
-  directives: [returnRow],
-  server(builder) {
-    const first = builder.settings.own(returnRow)?.[0];
-    if (first !== undefined) builder.rewrite(returnHandler(first, builder.settings));
-  },
-  location(builder) {
-    const first = builder.settings.own(returnRow)?.[0];
-    if (first !== undefined) builder.rewrite(returnHandler(first, builder.settings));
-  },
+  directives: [returnRow, setRow],
+  server: addSteps,
+  location: addSteps,
 };

@@ -10,6 +10,30 @@ const answer = async (inside: string, exchange = new FakeExchange()): Promise<Fa
   return exchange;
 };
 
+describe('set', () => {
+  it('gives variables values in order, up to the first return', async () => {
+    const exchange = await answer(
+      'location / { set $b "${a}2"; set $a "$uri-"; set $B "${a}1$b"; return 200 "$a $b"; set $a late; }',
+      new FakeExchange({ target: '/x' }),
+    );
+    expect(exchange.text).toBe('/x- /x-12');
+  });
+
+  it('may use variables that are declared further down, and leaves the answer to others', async () => {
+    const place = await location('location / { add_header X "$late"; set $early "$late."; set $late 1; }');
+    expect(place.rewrite).toHaveLength(1);
+    const exchange = new FakeExchange();
+    expect(place.rewrite[0]?.(exchange)).toBe(0);
+    filter(place, exchange, 200);
+    expect(exchange.sent).toEqual([['X', '1']]);
+  });
+
+  it('is not inherited', async () => {
+    const { locations } = await server('location / { set $a 1; location /in/ { } }');
+    expect(locations.map(({ rewrite }) => rewrite.length)).toEqual([1, 0]);
+  });
+});
+
 describe('return', () => {
   it.each([
     ['return 200;', 200, '', 'text/plain'],
