@@ -238,6 +238,8 @@ export interface HttpServerDirectives {
 export interface ServerLocationDirectives {
   /** Answers with a status and a text, with a redirect, or with the error page of the status; 444 closes the connection without an answer. */
   readonly return?: Words;
+  /** `set` and `return` that run where a condition holds: `{ '($arg_a = b)': { set: '$c 1' } }`. */
+  readonly if?: Readonly<Record<string, Readonly<Record<string, Words>>>>;
   /** Gives a variable of the configuration a value, in the order of `set` and `return`. */
   readonly set?: Pairs;
 }

@@ -95,6 +95,14 @@ class ObjectReader {
   }
 
   #directives(name: string, row: AnyDirective | undefined, value: unknown, path: string): DirectiveNode[] {
+    if (row?.block === 'raw' && row.args !== 0) {
+      if (!isRecord(value))
+        throw new ConfigError(`an object is expected, not ${describe(value)}`, place(path));
+      return Object.entries(value).map(([key, inner]) => {
+        const at = join(path, key);
+        return { ...directiveNode(name, words(key, at), at), block: rawBlock(inner, at) };
+      });
+    }
     if (row?.block === 'raw') return [{ ...directiveNode(name, [], path), block: rawBlock(value, path) }];
     if (isRecord(value)) {
       return Object.entries(value).map(([key, inner]) => {

@@ -13,6 +13,7 @@ import { errorLogModule } from './error-log.js';
 import { errorPageModule } from './error-page.js';
 import { keepaliveModule } from './keepalive.js';
 import { expiresModule } from './expires.js';
+import { ifModule } from './if.js';
 import { mainModule } from './main.js';
 import { mimeModule } from './mime.js';
 import { proxyModule } from './proxy.js';
@@ -34,6 +35,7 @@ export const builtinModules: readonly Module[] = [
   acceptedModule,
   variablesModule,
   returnModule,
+  ifModule,
   accessModule,
   staticModule,
   proxyModule,

@@ -1,6 +1,6 @@
 /**
- * `set` and `return`: variables of the configuration, and answers from it. They run in
- * the order in which they stand, up to the first `return`: in a server before a location
+ * `set` and `return` (and `if`, in if.ts): variables of the configuration, and answers
+ * from it. They run in the order in which they stand, up to the first `return`: in a server before a location
  * is chosen, in a location first of all. They are never inherited.
  */
 import {
@@ -34,13 +34,20 @@ export interface SetSetting {
   readonly value: Value;
 }
 
-type Step = ReturnSetting | SetSetting;
+/** Steps that run where a condition holds: `if`. */
+export interface IfSetting {
+  readonly condition: (exchange: Exchange) => boolean;
+  readonly steps: readonly RewriteStep[];
+}
+
+/** What a block does before its content, in order. */
+export type RewriteStep = ReturnSetting | SetSetting | IfSetting;
 
 /** Statuses whose text is a URL. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const MAX_STATUS = 999;
 
-export const returnRow = directive<readonly Step[]>({
+export const returnRow = directive<readonly RewriteStep[]>({
   name: 'return',
   contexts: ['server', 'location'],
   args: [1, 2],
@@ -58,7 +65,7 @@ export const returnRow = directive<readonly Step[]>({
 /** Variables of nginx that `set` may change there. */
 const CHANGEABLE: ReadonlySet<string> = new Set(['args', 'limit_rate']);
 
-export const setRow = directive<readonly Step[]>({
+export const setRow = directive<readonly RewriteStep[]>({
   name: 'set',
   contexts: ['server', 'location'],
   args: 2,
@@ -105,17 +112,38 @@ function returnHandler(setting: ReturnSetting, settings: Settings): PhaseHandler
     exchange.respond(status, body ?? text?.get(exchange) ?? '', contentTypeOf(exchange.uri, types, fallback));
 }
 
-/** The steps of a block as one handler; what stands behind a `return` is never reached. */
-function stepsHandler(steps: readonly Step[], settings: Settings): PhaseHandler {
-  const end = steps.findIndex((step) => 'status' in step);
-  const last = steps[end];
-  const answer = last !== undefined && 'status' in last ? returnHandler(last, settings) : undefined;
-  const sets = steps.slice(0, end < 0 ? steps.length : end).filter((step) => 'slot' in step);
-  if (sets.length === 0 && answer !== undefined) return answer;
+/** What a step does; undefined: go on with the next one. */
+type Run = (exchange: Exchange) => ReturnType<PhaseHandler> | undefined;
+
+function compileSteps(steps: readonly RewriteStep[], settings: Settings): Run {
+  const runs = steps.map((step): Run => {
+    if ('status' in step) return returnHandler(step, settings);
+    if ('slot' in step) {
+      const { slot, value } = step;
+      return (exchange) => {
+        exchange.slots[slot] = value.get(exchange);
+        return undefined;
+      };
+    }
+    const { condition } = step;
+    const inner = compileSteps(step.steps, settings);
+    return (exchange) => (condition(exchange) ? inner(exchange) : undefined);
+  });
   return (exchange) => {
-    for (const { slot, value } of sets) exchange.slots[slot] = value.get(exchange);
-    return answer === undefined ? NEXT : answer(exchange);
+    for (const run of runs) {
+      const result = run(exchange);
+      if (result !== undefined) return result;
+    }
+    return undefined;
   };
+}
+
+/** The steps of a block as one handler. */
+function stepsHandler(steps: readonly RewriteStep[], settings: Settings): PhaseHandler {
+  const [first] = steps;
+  if (first !== undefined && 'status' in first) return returnHandler(first, settings);
+  const run = compileSteps(steps, settings);
+  return (exchange) => run(exchange) ?? NEXT;
 }
 
 function addSteps(builder: PhaseBuilder): void {

@@ -171,6 +171,15 @@ describe('loadConfigObject', () => {
     expect(http(options)).toEqual(expected);
   });
 
+  it('makes a block of steps of each condition', () => {
+    const server = { if: { '($arg_a = "b c")': { set: '$x 1', return: [200, 'a b'] } } };
+    expect(fromObject({ events: {}, http: { server } })).toEqual(
+      fromText(
+        'events { } http { access_log off; server { if ($arg_a = "b c") { set $x 1; return 200 "a b"; } } }',
+      ),
+    );
+  });
+
   it('leaves out what is undefined', () => {
     const options = { http: { root: undefined, server: undefined } } as unknown as ProxyOptions;
     expect(fromObject(options)).toEqual(fromObject({ http: {} }));

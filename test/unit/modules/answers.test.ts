@@ -34,6 +34,39 @@ describe('set', () => {
   });
 });
 
+describe('if', () => {
+  const TEXT = `location / {
+    set $r "";
+    if ($arg_a) { set $r "$r a"; }
+    if ($arg_a = x) { set $r "$r =x"; }
+    if ($arg_a != x) { set $r "$r !=x"; }
+    if ($arg_a ~ ^(?<first>.)(.*)$) { set $r "$r ~$first-$2"; }
+    if ( $arg_a ~* ^X ) { set $r "$r ~*"; }
+    if ($arg_a !~ x) { set $r "$r !~"; }
+    if ($arg_a !~* X) { return 403; }
+    return 200 $r;
+  }`;
+
+  it.each([
+    ['/?a=x', ' a =x ~x- ~*'],
+    ['/?a=xyz', ' a !=x ~x-yz ~*'],
+    ['/?a=XY', ' a !=x ~X-Y ~* !~'],
+  ])('%s', async (target, expected) => {
+    expect((await answer(TEXT, new FakeExchange({ target }))).text).toBe(expected);
+  });
+
+  it('takes empty and "0" for false, and may answer', async () => {
+    for (const target of ['/', '/?a=', '/?a=0']) {
+      expect((await answer(TEXT, new FakeExchange({ target }))).finalized).toBe(403);
+      const passed = await answer(
+        'location / { if ($arg_a) { return 200 no; } return 200 yes; }',
+        new FakeExchange({ target }),
+      );
+      expect(passed.text).toBe('yes');
+    }
+  });
+});
+
 describe('return', () => {
   it.each([
     ['return 200;', 200, '', 'text/plain'],
