@@ -75,9 +75,30 @@ class Composer {
       result_ = kComposeTooLong;
       return false;
     }
-    std::memcpy(at_, from, length);
+    Copy(static_cast<const uint8_t*>(from), length);
     at_ += length;
     return true;
+  }
+
+  // memcpy, but without a call for the short ranges that heads are made of: two moves of 16
+  // or 8 bytes that overlap.
+  void Copy(const uint8_t* from, size_t length) {
+    if (length > 32 || length < 8) {
+      if (length == 2) {
+        std::memcpy(at_, from, 2);
+      } else {
+        std::memcpy(at_, from, length);
+      }
+    } else if (length >= 16) {
+      CopyEnds<16>(from, length);
+    } else {
+      CopyEnds<8>(from, length);
+    }
+  }
+  template <size_t N>
+  void CopyEnds(const uint8_t* from, size_t length) {
+    std::memcpy(at_, from, N);
+    std::memcpy(at_ + length - N, from + length - N, N);
   }
 
   const ComposeMemory& memory_;

@@ -10,6 +10,9 @@
 
 namespace millrace {
 
+inline bool IsOdd(uint8_t byte) {
+  return (byte < 0x20 && byte != '\t' && byte != '\n') || byte == 0x7f;
+}
 inline bool IsBlank(uint8_t byte) { return byte == ' ' || byte == '\t'; }
 
 // Flags of every byte as part of a name.
@@ -46,13 +49,14 @@ class LineCollector {
     report->full = 0;
   }
 
-  // A line ends with the LF at `lf`. `colon`: its first colon, `odd`: its first byte of
-  // BlockMasks::odd; -1 for none. False: this was the last line that counts.
-  bool Add(int32_t lf, int32_t colon, int32_t odd) {
+  // A line ends with the LF at `lf`. `colon`: its first colon, or -1. `odd`: it holds a byte
+  // of BlockMasks::odd other than the one in front of the LF. False: this was the last line
+  // that counts.
+  bool Add(int32_t lf, int32_t colon, bool odd) {
     const bool crlf = lf > begin_ && data_[lf - 1] == '\r';
     const int32_t end = crlf ? lf - 1 : lf;
     // The CR of the line end is the only odd byte that a line may have.
-    const bool bad = odd >= 0 && odd < end;
+    const bool bad = odd || (!crlf && end > begin_ && IsOdd(data_[end - 1]));
     if (begin_line_ != 0) {
       begin_line_ = 0;
       report_->start_end = end;

@@ -14,38 +14,47 @@ void ScanFields(const uint8_t* data, int32_t length, int32_t from, size_t readab
                 const NameTable& names, FieldRecord* records, int32_t capacity,
                 ScanReport* report) {
   LineCollector lines(data, from, names, records, capacity, report);
-  int32_t colon = -1;  // the first ones of the current line
-  int32_t odd = -1;
+  int32_t colon = -1;  // the first one of the current line, when it is in an earlier block
+  bool odd = false;    // the line holds an odd byte that is not in front of its LF
   for (int32_t at = from; at < length; at += kBlock) {
     BlockMasks masks;
-    uint64_t todo = ~uint64_t{0};  // the bytes of the block that lie behind the last LF
     if (static_cast<size_t>(at) + kBlock <= readable) {
       masks = Classify(data + at);
-      if (length - at < kBlock) todo = (uint64_t{1} << (length - at)) - 1;
     } else {
       uint8_t tail[kBlock] = {};
-      const auto rest = static_cast<size_t>(length - at);
-      std::memcpy(tail, data + at, rest);
+      std::memcpy(tail, data + at, static_cast<size_t>(length - at));
       masks = Classify(tail);
-      todo = (uint64_t{1} << rest) - 1;
     }
-    for (;;) {
-      const uint64_t ends = masks.lf & todo;
-      // The part of the block that belongs to the current line.
-      const uint64_t part = ends == 0 ? todo : todo & (ends ^ (ends - 1));
-      const uint64_t colons = masks.colon & part;
-      const uint64_t odds = masks.odd & part;
-      if (colon < 0 && colons != 0) colon = at + std::countr_zero(colons);
-      if (odd < 0 && odds != 0) odd = at + std::countr_zero(odds);
-      if (ends == 0) break;
+    if (length - at < kBlock) {
+      const uint64_t valid = (uint64_t{1} << (length - at)) - 1;
+      masks.lf &= valid;
+      masks.colon &= valid;
+      masks.odd &= valid;
+    }
+    // What stands in front of an LF is looked at with the line; nearly always it is a CR.
+    uint64_t odds = masks.odd & ~(masks.lf >> 1);
+    if (odds >> (kBlock - 1) != 0 && at + kBlock < length && data[at + kBlock] == '\n') {
+      odds &= ~(uint64_t{1} << (kBlock - 1));
+    }
+    // Colons and odd bytes of lines that have ended are taken out of their masks.
+    uint64_t colons = masks.colon;
+    for (uint64_t ends = masks.lf; ends != 0; ends &= ends - 1) {
+      const uint64_t line = ends ^ (ends - 1);
+      if (colon < 0 && (colons & line) != 0) colon = at + std::countr_zero(colons);
+      if (odds != 0) [[unlikely]] {
+        odd = odd || (odds & line) != 0;
+        odds &= ~line;
+      }
       if (!lines.Add(at + std::countr_zero(ends), colon, odd)) {
         lines.Finish();
         return;
       }
+      colons &= ~line;
       colon = -1;
-      odd = -1;
-      todo &= ~part;
+      odd = false;
     }
+    if (colon < 0 && colons != 0) colon = at + std::countr_zero(colons);
+    odd = odd || odds != 0;
   }
   lines.Finish();
 }

@@ -8,17 +8,17 @@ void ScanFieldsScalar(const uint8_t* data, int32_t length, int32_t from, const N
                       FieldRecord* records, int32_t capacity, ScanReport* report) {
   LineCollector lines(data, from, names, records, capacity, report);
   int32_t colon = -1;
-  int32_t odd = -1;
+  bool odd = false;
   for (int32_t i = from; i < length; ++i) {
     const uint8_t byte = data[i];
     if (byte == '\n') {
       if (!lines.Add(i, colon, odd)) break;
       colon = -1;
-      odd = -1;
+      odd = false;
     } else if (byte == ':') {
       if (colon < 0) colon = i;
     } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
-      if (odd < 0) odd = i;
+      odd = odd || i + 1 == length || data[i + 1] != '\n';
     }
   }
   lines.Finish();
