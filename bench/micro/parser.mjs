@@ -1,5 +1,5 @@
 // How long the parsers of lib/http take for a head, on the native scanner; see harness.mjs.
-import { arenaMemory } from '../../dist/lib/http/arena.js';
+import { scanFields } from '../../dist/lib/http/memory.js';
 import { ChunkedDecoder } from '../../dist/lib/http/chunked.js';
 import { RequestHead } from '../../dist/lib/http/request-head.js';
 import { ResponseHead } from '../../dist/lib/http/response-head.js';
@@ -60,12 +60,12 @@ async function row(name, length, run) {
 }
 
 const limits = { maxRequestLineBytes: 8192, maxFieldBytes: 8192, maxHeadBytes: 32768, maxFields: 1000 };
-const requestHead = new RequestHead(arenaMemory);
+const requestHead = new RequestHead();
 const parseRequest = (length) => {
   requestHead.begin(limits);
   return requestHead.parse(base, length);
 };
-const responseHead = new ResponseHead(arenaMemory);
+const responseHead = new ResponseHead();
 const parseResponse = (length) => {
   responseHead.begin();
   return responseHead.parse(base, length, 'GET');
@@ -82,7 +82,7 @@ await row('request, small', put(small), parseRequest);
 await row('request, browser', put(browser), parseRequest);
 await row('response', put(response), parseResponse);
 await row('scanner alone, browser', put(browser), (length) => {
-  arenaMemory.scan(base, length, 0);
+  scanFields(base, length, 0);
   return length;
 });
 await row('chunked, 64 of 64 bytes', put([`${`40\r\n${'x'.repeat(64)}\r\n`.repeat(64)}0`]), decode);

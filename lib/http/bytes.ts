@@ -35,7 +35,8 @@ export function latin1(u8: Uint8Array, start: number, end: number): string {
 export function parseLength(u8: Uint8Array, start: number, end: number): number {
   if (start === end) return -1;
   let value = 0;
-  for (let i = start; i < end; i++) {
+  const last = end | 0;
+  for (let i = start | 0; i < last; i++) {
     const digit = u8[i] - 0x30;
     if (digit < 0 || digit > 9) return -1;
     value = value * 10 + digit;

@@ -12,10 +12,11 @@ import * as fields from './fields.js';
 import * as known from './known-headers.js';
 import { identifyHeader, knownHeaderId } from './known-headers.js';
 import * as scan from './scan.js';
-import type { HeadMemory } from './scan.js';
+import * as memory from './memory.js';
 
 // An imported binding is read through a cell at every use; a constant of the module itself is
 // folded into the compiled code. A head costs a quarter less that way.
+const { u8, i32, view, RECORDS, REPORT, join, scanFields } = memory;
 const { COMMA, LF, ZERO } = bytes;
 const {
   BAD,
@@ -91,13 +92,6 @@ export class MessageHead {
   /** Lower-cased names that Connection lists besides its options and the usual fields; they hold for trailers too. */
   connectionNames: readonly string[] = NO_NAMES;
 
-  protected readonly memory: HeadMemory;
-  protected readonly u8: Uint8Array;
-  protected readonly i32: Int32Array;
-  /** The same bytes, for comparing four at a time. */
-  protected readonly view: DataView;
-  /** Index of the scanner's report among the Int32. */
-  protected readonly report: number;
   /** Where the first line that is not complete begins. */
   protected position = 0;
   /** Bytes that were there when the head was found incomplete; 0 at the first call. */
@@ -115,53 +109,44 @@ export class MessageHead {
   /** Connection lists "keep-alive". */
   protected saysKeepAlive = false;
   /** Index of the first record among the Int32. */
-  #records: number;
+  #records = RECORDS;
   #connectionFields = 0;
   #upgradeFields = 0;
-
-  constructor(memory: HeadMemory) {
-    this.memory = memory;
-    this.u8 = memory.u8;
-    this.i32 = memory.i32;
-    this.report = memory.report >> 2;
-    this.#records = memory.records >> 2;
-    this.view = new DataView(memory.u8.buffer, memory.u8.byteOffset, memory.u8.byteLength);
-  }
 
   // Fields by index, from 0 to fieldCount - 1
 
   /** {@link CANONICAL}, {@link DROP}. */
   fieldFlags(index: number): number {
-    return this.i32[this.#records + index * STRIDE + ID_FLAGS] >> 8;
+    return i32[this.#records + index * STRIDE + ID_FLAGS] >> 8;
   }
 
   /** Id of a known name, else 0. */
   fieldId(index: number): number {
-    return this.i32[this.#records + index * STRIDE + ID_FLAGS] & 0xff;
+    return i32[this.#records + index * STRIDE + ID_FLAGS] & 0xff;
   }
 
   /** Where the line begins, and with it the name. */
   lineStart(index: number): number {
-    return this.i32[this.#records + index * STRIDE];
+    return i32[this.#records + index * STRIDE];
   }
 
   /** Behind the name: the colon. */
   nameEnd(index: number): number {
-    return this.i32[this.#records + index * STRIDE + NAME_END];
+    return i32[this.#records + index * STRIDE + NAME_END];
   }
 
   valueStart(index: number): number {
-    return this.i32[this.#records + index * STRIDE + VALUE_START];
+    return i32[this.#records + index * STRIDE + VALUE_START];
   }
 
   /** Behind the value; equal to its start when it is empty. */
   valueEnd(index: number): number {
-    return this.i32[this.#records + index * STRIDE + VALUE_END];
+    return i32[this.#records + index * STRIDE + VALUE_END];
   }
 
   /** Behind the line and its LF. */
   lineEnd(index: number): number {
-    return this.i32[this.#records + index * STRIDE + LINE_END];
+    return i32[this.#records + index * STRIDE + LINE_END];
   }
 
   /** The name as received. */
@@ -180,7 +165,7 @@ export class MessageHead {
     const { length } = lowerName;
     if (this.base + this.nameEnd(index) - start !== length) return false;
     for (let i = 0; i < length; i++) {
-      if (lowerCase(this.u8[start + i]) !== lowerName.charCodeAt(i)) return false;
+      if (lowerCase(u8[start + i]) !== lowerName.charCodeAt(i)) return false;
     }
     return true;
   }
@@ -211,7 +196,7 @@ export class MessageHead {
 
   /** The bytes at [start, end), relative to `base`, one char per byte. */
   text(start: number, end: number): string {
-    return latin1(this.u8, this.base + start, this.base + end);
+    return latin1(u8, this.base + start, this.base + end);
   }
 
   /** Byte offset of the records. */
@@ -222,8 +207,8 @@ export class MessageHead {
   /** Sets or takes HIDDEN for a field; it stays until it is set otherwise. */
   setHidden(index: number, hidden: boolean): void {
     const at = this.#records + index * STRIDE + ID_FLAGS;
-    if (hidden) this.i32[at] |= HIDDEN << 8;
-    else this.i32[at] &= ~(HIDDEN << 8);
+    if (hidden) i32[at] |= HIDDEN << 8;
+    else i32[at] &= ~(HIDDEN << 8);
   }
 
   /** Bytes of its records: {@link copyTo} needs these besides those of the head. */
@@ -237,7 +222,7 @@ export class MessageHead {
    */
   copyTo(offset: number, length: number): void {
     const { recordBytes } = this;
-    this.memory.join(offset, this.#records << 2, recordBytes, this.base, length);
+    join(offset, this.#records << 2, recordBytes, this.base, length);
     this.#records = offset >> 2;
     this.base = offset + recordBytes;
   }
@@ -267,17 +252,17 @@ export class MessageHead {
     this.saysKeepAlive = false;
     this.#connectionFields = 0;
     this.#upgradeFields = 0;
-    this.#records = this.memory.records >> 2;
+    this.#records = RECORDS;
   }
 
   /** Scans [base, base + available) from `from` on, unless that was done when it was received. */
   protected scanLines(from: number, available: number): void {
-    const { i32, report, base } = this;
-    if (from !== 0 || i32[report - 2] !== base || i32[report - 1] !== available) {
-      this.memory.scan(base, available, from);
+    const { base } = this;
+    if (from !== 0 || i32[REPORT - 2] !== base || i32[REPORT - 1] !== available) {
+      scanFields(base, available, from);
     }
     // The records are this head's now.
-    i32[report - 1] = 0;
+    i32[REPORT - 1] = 0;
   }
 
   /**
@@ -286,21 +271,20 @@ export class MessageHead {
    * Result: 0, a negative FIELDS_*, or what `special` returned other than 0.
    */
   protected examine(maxFieldBytes: number, maxHeadBytes: number, maxFields: number): number {
-    const { i32, report } = this;
-    const count = i32[report + COUNT];
-    const specials = i32[report + SPECIAL_COUNT];
-    this.position = i32[report + POSITION];
+    const count = i32[REPORT + COUNT];
+    const specials = i32[REPORT + SPECIAL_COUNT];
+    this.position = i32[REPORT + POSITION];
     this.fieldCount = count;
     const usual =
-      (i32[report + ALL_FLAGS] & (SUSPECT << 8)) === 0 &&
-      i32[report + LONGEST] <= maxFieldBytes &&
+      (i32[REPORT + ALL_FLAGS] & (SUSPECT << 8)) === 0 &&
+      i32[REPORT + LONGEST] <= maxFieldBytes &&
       this.position <= maxHeadBytes &&
       count <= maxFields &&
       specials <= MAX_SPECIALS &&
-      i32[report + FULL] === 0;
+      i32[REPORT + FULL] === 0;
     if (!usual) return this.#examineEach(maxFieldBytes, maxHeadBytes, maxFields);
     for (let i = 0; i < specials; i++) {
-      const index = i32[report + SPECIALS + i];
+      const index = i32[REPORT + SPECIALS + i];
       const result = this.#special(i32[this.#records + index * STRIDE + ID_FLAGS] & 0xff, index);
       if (result !== 0) return result;
     }
@@ -314,7 +298,7 @@ export class MessageHead {
 
   /** Whether an LF came since the last call; else there is nothing to scan. Keeps byte-wise arrival linear. */
   protected lineArrived(available: number): boolean {
-    const { u8, base } = this;
+    const { base } = this;
     for (let i = this.seen; i < available; i++) if (u8[base + i] === LF) return true;
     return false;
   }
@@ -326,7 +310,7 @@ export class MessageHead {
    */
   protected applyConnection(): boolean {
     if (this.#connectionFields === 0) return true;
-    const { u8, base } = this;
+    const { base } = this;
     let options = 0;
     for (let i = 0; i < this.fieldCount; i++) {
       if (this.fieldId(i) !== CONNECTION) continue;
@@ -351,7 +335,7 @@ export class MessageHead {
    * who gets it next might read them as octal, or count digits.
    */
   protected announced(): number {
-    const { u8, base } = this;
+    const { base } = this;
     const start = base + this.valueStart(this.lengthField);
     const end = base + this.valueEnd(this.lengthField);
     const value = parseLength(u8, start, end);
@@ -362,28 +346,27 @@ export class MessageHead {
   /** Whether Transfer-Encoding is "chunked" and nothing else. */
   protected isChunked(): boolean {
     const start = this.base + this.valueStart(this.codingField);
-    return equalsLower(this.u8, start, this.base + this.valueEnd(this.codingField), 'chunked');
+    return equalsLower(u8, start, this.base + this.valueEnd(this.codingField), 'chunked');
   }
 
   /** Whether the value of the field is that lower-cased text, in any case. */
   protected valueIs(index: number, lowerText: string): boolean {
     const { base } = this;
-    return equalsLower(this.u8, base + this.valueStart(index), base + this.valueEnd(index), lowerText);
+    return equalsLower(u8, base + this.valueStart(index), base + this.valueEnd(index), lowerText);
   }
 
   #shortenLength(start: number, end: number): void {
     const at = this.#records + this.lengthField * STRIDE;
     let from = start;
-    while (from < end - 1 && this.u8[from] === ZERO) from++;
-    this.i32[at + VALUE_START] = from - this.base;
-    this.i32[at + ID_FLAGS] &= ~(CANONICAL << 8);
+    while (from < end - 1 && u8[from] === ZERO) from++;
+    i32[at + VALUE_START] = from - this.base;
+    i32[at + ID_FLAGS] &= ~(CANONICAL << 8);
   }
 
   /** Line by line: leaves out what is ignored, and stops at the first line that is wrong. */
   #examineEach(maxFieldBytes: number, maxHeadBytes: number, maxFields: number): number {
-    const { i32 } = this;
     const count = this.fieldCount;
-    const complete = i32[this.report + scan.COMPLETE] === 1;
+    const complete = i32[REPORT + scan.COMPLETE] === 1;
     const last = this.position;
     this.fieldCount = 0;
     for (let i = 0; i < count; i++) {
@@ -403,7 +386,7 @@ export class MessageHead {
       if (result !== 0) return result;
     }
     this.position = last;
-    if (i32[this.report + FULL] === 1) return FIELDS_TOO_MANY;
+    if (i32[REPORT + FULL] === 1) return FIELDS_TOO_MANY;
     return complete && last > maxHeadBytes ? FIELDS_TOO_LONG : 0;
   }
 
@@ -425,7 +408,6 @@ export class MessageHead {
 
   /** A value of Connection: the usual one is understood at once, others are read when all fields are known. */
   #connection(start: number, end: number): void {
-    const { view } = this;
     const usual =
       end - start === 10 &&
       (view.getInt32(start, true) | FOLD) === KEEP &&
@@ -437,7 +419,6 @@ export class MessageHead {
 
   /** One name in Connection. */
   #option(start: number, end: number): void {
-    const { u8 } = this;
     const length = end - start;
     if (length === 10 && equalsLower(u8, start, end, 'keep-alive')) {
       this.saysKeepAlive = true;
@@ -447,20 +428,19 @@ export class MessageHead {
       this.saysClose = true;
       return;
     }
-    const id = identifyHeader(this.view, start, end);
+    const id = identifyHeader(view, start, end);
     if (id === UPGRADE && this.#upgradeFields > 0) this.upgrade = true;
     if (id === HOST || id === CONTENT_LENGTH || HOP_IDS.includes(id)) return;
     this.connectionNames = [...this.connectionNames, latin1(u8, start, end).toLowerCase()];
     for (let i = 0; i < this.fieldCount; i++) {
       if (this.fieldId(i) !== id) continue;
       if (id !== UNKNOWN || this.#sameName(i, start, length)) {
-        this.i32[this.#records + i * STRIDE + ID_FLAGS] |= DROP << 8;
+        i32[this.#records + i * STRIDE + ID_FLAGS] |= DROP << 8;
       }
     }
   }
 
   #sameName(index: number, start: number, length: number): boolean {
-    const { u8 } = this;
     const name = this.lineStart(index);
     if (this.nameEnd(index) - name !== length) return false;
     for (let i = 0; i < length; i++) {

@@ -12,8 +12,10 @@ import * as fields from './fields.js';
 import { METHOD_CONNECT, METHOD_TRACE } from './methods.js';
 import { FORM_ORIGIN, RequestLine } from './request-line.js';
 import * as scan from './scan.js';
+import * as memory from './memory.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
+const { u8, i32, REPORT } = memory;
 const { CR, LF } = bytes;
 const { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } = known;
 const { COMPLETE, START_END, START_FLAGS } = scan;
@@ -58,12 +60,15 @@ export class RequestHead extends RequestLine {
   #maxHeadBytes = 32768;
   #maxFields = 1000;
   #allowConnect = false;
+  #limits: RequestLimits | undefined;
   #inFields = false;
   #hosts = 0;
 
   /** Forgets the last request. Called before the first `parse` of every head. */
   begin(limits: RequestLimits = {}): void {
     this.clear();
+    if (limits === this.#limits) return;
+    this.#limits = limits;
     this.#maxRequestLineBytes = limits.maxRequestLineBytes ?? 8192;
     this.#maxFieldBytes = limits.maxFieldBytes ?? 8192;
     this.#maxHeadBytes = limits.maxHeadBytes ?? 32768;
@@ -100,16 +105,15 @@ export class RequestHead extends RequestLine {
       this.clear();
     }
     let from = 0;
-    if (this.u8[base] <= CR) {
+    if (u8[base] <= CR) {
       from = this.#skipEmptyLines(available);
       if (from < 0) return from;
     }
     this.scanLines(from, available);
-    const { i32, report } = this;
-    const end = i32[report + START_END];
+    const end = i32[REPORT + START_END];
     this.position = from;
     if (end < 0) return this.#incomplete(available);
-    const flags = i32[report + START_FLAGS];
+    const flags = i32[REPORT + START_FLAGS];
     const next = (flags & CRLF) !== 0 ? end + 2 : end + 1;
     if (next - from > this.#maxRequestLineBytes) return this.#uriTooLong();
     if ((flags & BAD) !== 0) return this.fail(BAD_REQUEST, 'client sent invalid request');
@@ -118,12 +122,12 @@ export class RequestHead extends RequestLine {
     this.#inFields = true;
     const result = this.examine(this.#maxFieldBytes, this.#maxHeadBytes, this.#maxFields);
     if (result !== 0) return this.#refused(result);
-    return i32[report + COMPLETE] === 1 ? this.#finish(this.position) : this.#incomplete(available);
+    return i32[REPORT + COMPLETE] === 1 ? this.#finish(this.position) : this.#incomplete(available);
   }
 
   /** Empty lines before a request line are skipped. Result: where the first other byte is, or -status. */
   #skipEmptyLines(available: number): number {
-    const { u8, base } = this;
+    const { base } = this;
     let at = 0;
     while (at < available) {
       const byte = u8[base + at];
@@ -198,7 +202,7 @@ export class RequestHead extends RequestLine {
 
   /** An authority in the target takes precedence (RFC 9112 section 3.2.2); Host must be valid all the same. */
   #host(index: number): number {
-    const { hostStart, hostEnd, hostPort } = this;
+    const { hostStart, hostEnd, hostPort, hostHasUpper } = this;
     if (!this.setHost(this.base + this.valueStart(index), this.base + this.valueEnd(index))) {
       return this.fail(BAD_REQUEST, 'client sent invalid host header');
     }
@@ -206,6 +210,7 @@ export class RequestHead extends RequestLine {
       this.hostStart = hostStart;
       this.hostEnd = hostEnd;
       this.hostPort = hostPort;
+      this.hostHasUpper = hostHasUpper;
     }
     return 0;
   }

@@ -13,11 +13,20 @@ import { latin1 } from './bytes.js';
 import { checkHost } from './host-field.js';
 import * as hosts from './host-field.js';
 import { MessageHead } from './message-head.js';
-import { identifyMethod, METHOD_CONNECT, METHOD_OPTIONS, METHOD_OTHER, methodName } from './methods.js';
+import {
+  identifyMethod,
+  METHOD_CONNECT,
+  METHOD_GET,
+  METHOD_OPTIONS,
+  METHOD_OTHER,
+  methodName,
+} from './methods.js';
 import { normalizePath } from './uri.js';
+import * as memory from './memory.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
-const { BAD_HOST, PORT_BITS } = hosts;
+const { u8, view } = memory;
+const { BAD_HOST, HOST_UPPER, PORT_BITS } = hosts;
 const { ASTERISK, COLON, DEL, DOT, HASH, PERCENT, QUESTION, SLASH, SP } = bytes;
 
 /** "/path?args" */
@@ -51,7 +60,8 @@ const ARGS_STOP = TARGET_CLASS.map((kind, byte) => (kind === STOP && byte !== QU
 /** Upper-case letters, '_' and '-'. */
 const METHOD_BYTE = new Uint8Array(256).map((_, byte) => (/[A-Z_-]/.test(String.fromCharCode(byte)) ? 1 : 0));
 
-/** "HTTP" and "/1.1" as little-endian numbers. */
+/** "GET ", "HTTP" and "/1.1" as little-endian numbers. */
+const GET_SP = 0x20544547;
 const HTTP = 0x50545448;
 const SLASH_1_1 = 0x312e312f;
 /** "HTTP/1." */
@@ -79,6 +89,8 @@ export class RequestLine extends MessageHead {
   hostEnd = -1;
   /** 0 when none is given. */
   hostPort = 0;
+  /** There is an upper-case letter in the host: it is not in its normal form. */
+  hostHasUpper = false;
   /** "//" in a path counts as "/". */
   protected mergeSlashes = true;
 
@@ -89,7 +101,7 @@ export class RequestLine extends MessageHead {
 
   /** The path decoded once, without dot segments, as a byte string; "*" for the asterisk form. */
   normalizedPath(): string {
-    const { u8, base } = this;
+    const { base } = this;
     const start = base + this.pathStart;
     const end = base + this.pathEnd;
     if (this.pathIsPlain || this.targetForm === FORM_ASTERISK) return latin1(u8, start, end);
@@ -113,6 +125,7 @@ export class RequestLine extends MessageHead {
     this.hostStart = -1;
     this.hostEnd = -1;
     this.hostPort = 0;
+    this.hostHasUpper = false;
   }
 
   /** Notes why the head is bad. Result: -status. */
@@ -124,14 +137,20 @@ export class RequestLine extends MessageHead {
 
   /** Reads the line at [start, end), which holds no control bytes but HTAB. Result: 0 or -status. */
   protected parseRequestLine(start: number, end: number): number {
-    const { u8, base } = this;
-    const stop = base + end;
-    let at = base + start;
-    while (at < stop && METHOD_BYTE[u8[at]] === 1) at++;
-    if (at === base + start || at === stop || u8[at] !== SP) {
-      return this.fail(BAD_REQUEST, 'client sent invalid method');
+    const base = this.base | 0;
+    const stop = (base + end) | 0;
+    const from = (base + start) | 0;
+    let at = from;
+    if (stop - at > 4 && view.getInt32(at, true) === GET_SP) {
+      at = (at + 3) | 0;
+      this.methodId = METHOD_GET;
+    } else {
+      while (at < stop && METHOD_BYTE[u8[at]] === 1) at++;
+      if (at === from || at === stop || u8[at] !== SP) {
+        return this.fail(BAD_REQUEST, 'client sent invalid method');
+      }
+      this.methodId = identifyMethod(u8, from, at);
     }
-    this.methodId = identifyMethod(u8, base + start, at);
     this.methodStart = start;
     this.methodEnd = at - base;
     while (at < stop && u8[at] === SP) at++;
@@ -144,7 +163,6 @@ export class RequestLine extends MessageHead {
 
   /** Reads the target at `at`. Result: the position behind it, where a space is; -1 when it is bad. */
   #target(at: number, stop: number): number {
-    const { u8 } = this;
     if (this.methodId === METHOD_CONNECT) return this.#authority(at, stop);
     if (at === stop) return -1;
     const first = u8[at];
@@ -162,10 +180,11 @@ export class RequestLine extends MessageHead {
   }
 
   /** Path, arguments and fragment. */
-  #path(from: number, stop: number): number {
-    const { u8, base } = this;
+  #path(from: number, to: number): number {
+    const base = this.base | 0;
+    const stop = to | 0;
     let plain = true;
-    let at = from;
+    let at = from | 0;
     for (; at < stop; at++) {
       const kind = TARGET_CLASS[u8[at]];
       if (kind === PLAIN) continue;
@@ -196,7 +215,6 @@ export class RequestLine extends MessageHead {
 
   /** "scheme://host[:port]" and what follows; any scheme, as in nginx. */
   #absolute(from: number, stop: number): number {
-    const { u8 } = this;
     let at = from;
     while (at < stop && isSchemeByte(u8[at], at > from)) at++;
     if (at === from || at + 2 >= stop) return -1;
@@ -211,7 +229,7 @@ export class RequestLine extends MessageHead {
 
   /** "host:port". */
   #authority(from: number, stop: number): number {
-    const { u8, base } = this;
+    const { base } = this;
     let at = from;
     while (at < stop && u8[at] > SP) at++;
     if (at === stop || !this.setHost(from, at) || this.hostPort === 0) return -1;
@@ -223,23 +241,22 @@ export class RequestLine extends MessageHead {
 
   /** Takes the host at [start, end), absolute positions; false when it is none. */
   protected setHost(start: number, end: number): boolean {
-    const packed = checkHost(this.u8, start, end);
+    const packed = checkHost(start, end);
     if (packed === BAD_HOST) return false;
     this.hostStart = start - this.base;
     this.hostEnd = this.hostStart + (packed >> PORT_BITS);
-    this.hostPort = packed & ((1 << PORT_BITS) - 1);
+    this.hostPort = packed & 0xffff;
+    this.hostHasUpper = (packed & HOST_UPPER) !== 0;
     return true;
   }
 
   /** " HTTP/1.x", with spaces before and behind. */
   #version(from: number, stop: number): number {
-    const { u8 } = this;
     let at = from;
     while (at < stop && u8[at] === SP) at++;
     let end = stop;
     while (end > at && u8[end - 1] === SP) end--;
     // The version is 11 unless something else is said.
-    const { view } = this;
     if (end - at === 8 && view.getInt32(at, true) === HTTP && view.getInt32(at + 4, true) === SLASH_1_1)
       return 0;
     for (let i = 0; i < HTTP1.length; i++) {
@@ -259,7 +276,7 @@ export class RequestLine extends MessageHead {
   }
 
   #otherVersion(start: number, end: number): number {
-    const text = latin1(this.u8, start, Math.min(end, start + 16));
+    const text = latin1(u8, start, Math.min(end, start + 16));
     return /^HTTP\/(?:[2-9]|1\d)/.test(text)
       ? this.fail(VERSION_NOT_SUPPORTED, 'client sent invalid version')
       : this.fail(BAD_REQUEST, 'client sent invalid request');

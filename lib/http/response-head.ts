@@ -10,8 +10,10 @@ import * as known from './known-headers.js';
 import * as fields from './fields.js';
 import { FIELDS_BAD, FIELDS_TOO_LONG, FIELDS_TOO_MANY, MessageHead } from './message-head.js';
 import * as scan from './scan.js';
+import * as memory from './memory.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
+const { u8, i32, REPORT } = memory;
 const { CR, SP } = bytes;
 const { CONTENT_LENGTH, TRANSFER_ENCODING } = known;
 const { COMPLETE, START_END, START_FLAGS } = scan;
@@ -40,7 +42,7 @@ export class ResponseHead extends MessageHead {
 
   /** The status line is exactly "HTTP/1.1 NNN reason CRLF": it can be passed on as it stands. */
   get isCanonicalLine(): boolean {
-    const { u8, base } = this;
+    const { base } = this;
     return (
       this.statusStart === 9 &&
       this.reasonStart === 13 &&
@@ -80,16 +82,15 @@ export class ResponseHead extends MessageHead {
       this.clear();
     }
     this.scanLines(0, available);
-    const { i32, report } = this;
-    const end = i32[report + START_END];
+    const end = i32[REPORT + START_END];
     if (end < 0) return this.#incomplete(available);
     if (end >= this.#maxHeadBytes) return this.#tooLarge();
-    if ((i32[report + START_FLAGS] & BAD) !== 0 || !this.#statusLine(0, end)) {
+    if ((i32[REPORT + START_FLAGS] & BAD) !== 0 || !this.#statusLine(0, end)) {
       return this.#fail('upstream sent no valid HTTP/1.0 header');
     }
     const result = this.examine(this.#maxHeadBytes, this.#maxHeadBytes, this.#maxFields);
     if (result !== 0) return this.#refused(result);
-    return i32[report + COMPLETE] === 1
+    return i32[REPORT + COMPLETE] === 1
       ? this.#finish(this.position, requestMethod)
       : this.#incomplete(available);
   }
@@ -119,7 +120,7 @@ export class ResponseHead extends MessageHead {
 
   /** "HTTP/1.1 200 OK"; the reason and the space before it may be missing. */
   #statusLine(start: number, end: number): boolean {
-    const { u8, base } = this;
+    const { base } = this;
     const stop = base + end;
     let at = base + start;
     for (let i = 0; i < HTTP1.length; i++) if (u8[at + i] !== HTTP1[i]) return false;

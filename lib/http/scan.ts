@@ -49,24 +49,12 @@ export const MAX_SPECIALS = 24;
 /** Int32 entries of a report. */
 export const REPORT_ENTRIES = SPECIALS + MAX_SPECIALS;
 
-/** The memory that heads are parsed in: the arena, or any buffer in tests. */
-export interface HeadMemory {
-  readonly u8: Uint8Array;
-  /** The same memory. */
-  readonly i32: Int32Array;
-  /**
-   * Scans [offset + from, offset + length): a start line, then fields. Stops behind the first
-   * empty line, behind a start line that is empty, and where records run out. They and the
-   * report are overwritten by the next scan.
-   */
-  readonly scan: (offset: number, length: number, from: number) => void;
-  /** Copies two ranges behind each other to `to`, which overlaps neither. */
-  readonly join: (to: number, offset1: number, length1: number, offset2: number, length2: number) => void;
-  /** Byte offset (a multiple of 4) of the records. */
-  readonly records: number;
-  /** Byte offset (a multiple of 4) of the report. In front of it, as two Int32, stands the range that it was made of. */
-  readonly report: number;
-}
+/**
+ * Scans [offset + from, offset + length): a start line, then fields. Stops behind the first
+ * empty line, behind a start line that is empty, and where records run out. They and the
+ * report are overwritten by the next scan.
+ */
+export type FieldScanner = (offset: number, length: number, from: number) => void;
 
 const NAME_FLAGS = new Int32Array(256).map((_, byte) => {
   if (byte <= SP || byte === DEL) return fields.NAME_FORBIDDEN;
@@ -82,7 +70,7 @@ export function scanFieldsTs(
   records: number,
   capacity: number,
   report: number,
-): HeadMemory['scan'] {
+): FieldScanner {
   const u8 = new Uint8Array(buffer);
   const i32 = new Int32Array(buffer);
   const view = new DataView(buffer);

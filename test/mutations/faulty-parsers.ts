@@ -8,18 +8,37 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import type { scanFieldsTs } from '../../lib/http/scan.js';
 import type { Parsers } from '../unit/http/corpus-run.js';
+import type { TestMemory } from '../unit/http/memories.js';
 import type { Fault } from './fault.js';
 
 const LIB = fileURLToPath(new URL('../../lib/http', import.meta.url));
-/** The production memory needs the addon; the parsers do not. */
-const NOT_NEEDED = 'arena.ts';
+/** The production memory needs the addon; this one is a buffer with the scanner of the build. */
+const MEMORY = `
+import { REPORT_ENTRIES, scanFieldsTs, STRIDE } from './scan.js';
+
+const CAPACITY = 10_000;
+const REPORT_AT = 64;
+const RECORDS_AT = REPORT_AT + REPORT_ENTRIES * 4 + 64;
+export const START = RECORDS_AT + CAPACITY * STRIDE * 4;
+const buffer = new ArrayBuffer(2 << 20);
+export const u8 = new Uint8Array(buffer);
+export const i32 = new Int32Array(buffer);
+export const view = new DataView(buffer);
+export const RECORDS = RECORDS_AT >> 2;
+export const REPORT = REPORT_AT >> 2;
+export const scanFields = scanFieldsTs(buffer, RECORDS_AT, CAPACITY, REPORT_AT);
+export function join(to, offset1, length1, offset2, length2) {
+  u8.copyWithin(to, offset1, offset1 + length1);
+  u8.copyWithin(to + length1, offset2, offset2 + length2);
+}
+`;
 
 /** What is loaded of a faulty build. */
 export interface FaultyBuild {
   readonly parsers: Parsers;
-  readonly scanner: typeof scanFieldsTs;
+  /** Where they read. */
+  readonly where: TestMemory;
 }
 
 function compile(source: string): string {
@@ -50,8 +69,7 @@ export class FaultyBuilds implements Disposable {
   constructor() {
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"commonjs"}');
     for (const name of readdirSync(LIB)) {
-      if (name === NOT_NEEDED) continue;
-      const source = readFileSync(join(LIB, name), 'utf8');
+      const source = name === 'memory.ts' ? MEMORY : readFileSync(join(LIB, name), 'utf8');
       this.#sources.set(basename(name, '.ts'), source);
       this.#compiled.set(basename(name, '.ts'), compile(source));
     }
@@ -67,8 +85,8 @@ export class FaultyBuilds implements Disposable {
     }
     const take = (name: string): object => this.#require(join(folder, `${name}.js`)) as object;
     const parsers = { ...take('request-head'), ...take('response-head'), ...take('chunked') } as Parsers;
-    const { scanFieldsTs: scanner } = take('scan') as { scanFieldsTs: typeof scanFieldsTs };
-    return { parsers, scanner };
+    const { u8, START: start } = take('memory') as { u8: Uint8Array; START: number };
+    return { parsers, where: { name: 'TypeScript scanner', u8, start, size: u8.length - start } };
   }
 
   [Symbol.dispose](): void {

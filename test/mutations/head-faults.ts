@@ -122,8 +122,8 @@ export const MESSAGE_HEAD_FAULTS: readonly Fault[] = [
   fault(
     'message-head',
     'any coding that begins so is chunked',
-    "return equalsLower(this.u8, start, this.base + this.valueEnd(this.codingField), 'chunked');",
-    "return equalsLower(this.u8, start, start + 7, 'chunked');",
+    "return equalsLower(u8, start, this.base + this.valueEnd(this.codingField), 'chunked');",
+    "return equalsLower(u8, start, start + 7, 'chunked');",
   ),
   fault(
     'message-head',

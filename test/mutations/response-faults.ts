@@ -76,7 +76,7 @@ export const RESPONSE_FAULTS: readonly Fault[] = [
   fault(
     'response-head',
     'control bytes are taken in the status line',
-    '(i32[report + START_FLAGS] & BAD) !== 0 || ',
+    '(i32[REPORT + START_FLAGS] & BAD) !== 0 || ',
     '',
   ),
   fault(

@@ -5,7 +5,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { readCorpus, REQUEST_FILES, RESPONSE_FILES, type CorpusCase } from '../corpus/http/read-corpus.js';
 import { failureOf } from '../unit/http/corpus-run.js';
-import { plainMemory } from '../unit/http/memories.js';
 import { FAULTS } from './faults.js';
 import { FaultyBuilds, withFault, type FaultyBuild } from './faulty-parsers.js';
 
@@ -20,13 +19,12 @@ const all: readonly { readonly kind: Kind; readonly one: CorpusCase }[] = [
 const inOrder = [...all].sort((a, b) => a.one.bytes.length - b.one.bytes.length);
 
 /** The first case that tells; undefined when none does. */
-function teller({ parsers, scanner }: FaultyBuild): string | undefined {
-  const memory = plainMemory(scanner);
+function teller({ parsers, where }: FaultyBuild): string | undefined {
   for (const onlyWhole of [true, false]) {
     for (const { kind, one } of inOrder) {
       let failure: string | undefined;
       try {
-        failure = failureOf(parsers, kind, one, [memory], onlyWhole);
+        failure = failureOf(parsers, kind, one, [where], onlyWhole);
       } catch (error) {
         failure = String(error);
       }

@@ -40,8 +40,8 @@ export function cutsOf(length: number): number[] {
 /** Puts the first `end` bytes somewhere else at every turn, with something foreign behind them. */
 function place(where: TestMemory, bytes: Buffer, end: number, turn: number): number {
   const base = where.start + 7 + (turn % 2) * (where.size >> 1);
-  where.memory.u8.fill(0x3a, base + end, base + end + 64);
-  where.memory.u8.set(bytes.subarray(0, end), base);
+  where.u8.fill(0x3a, base + end, base + end + 64);
+  where.u8.set(bytes.subarray(0, end), base);
   return base;
 }
 
@@ -61,10 +61,10 @@ function readHead(reader: HeadReader, where: TestMemory, bytes: Buffer, ends: re
   return ['incomplete'];
 }
 
-function requestReader(parsers: Parsers, where: TestMemory, expected: readonly string[]): HeadReader {
+function requestReader(parsers: Parsers, expected: readonly string[]): HeadReader {
   const line = Number(circumstance(expected, 'line-limit') ?? 8192);
   const maxHeadBytes = Number(circumstance(expected, 'head-limit') ?? 32768);
-  const head = new parsers.RequestHead(where.memory);
+  const head = new parsers.RequestHead();
   return {
     begin: () => head.begin({ maxRequestLineBytes: line, maxFieldBytes: line, maxHeadBytes }),
     parse: (base, available) => head.parse(base, available),
@@ -72,10 +72,10 @@ function requestReader(parsers: Parsers, where: TestMemory, expected: readonly s
   };
 }
 
-function responseReader(parsers: Parsers, where: TestMemory, expected: readonly string[]): HeadReader {
+function responseReader(parsers: Parsers, expected: readonly string[]): HeadReader {
   const method = circumstance(expected, 'request-method') ?? 'GET';
   const maxHeadBytes = Number(circumstance(expected, 'head-limit') ?? 65536);
-  const head = new parsers.ResponseHead(where.memory);
+  const head = new parsers.ResponseHead();
   return {
     begin: () => head.begin(maxHeadBytes),
     parse: (base, available) => head.parse(base, available, method),
@@ -136,7 +136,7 @@ export function failureOf(
   const run: Run =
     kind === 'chunked'
       ? decode(parsers, Number(circumstance(expected, 'limit') ?? 16384))
-      : (where, all, ends) => readHead(makeReader(parsers, where, expected), where, all, ends);
+      : (where, all, ends) => readHead(makeReader(parsers, expected), where, all, ends);
   const whole = run(memories[0], bytes, [bytes.length]);
   const wrong = [
     ...missing(outcome(expected), whole),
@@ -161,7 +161,7 @@ export function failureOf(
     // The chunked coding has no message before it: its object is begun anew for every body.
     if (kind === 'chunked') return undefined;
     const good = kind === 'request' ? GOOD_REQUEST : GOOD_RESPONSE;
-    const behind = pipelined(makeReader(parsers, where, expected), where, good, bytes);
+    const behind = pipelined(makeReader(parsers, expected), where, good, bytes);
     const failure = differs(`${where.name}, behind a good message`, behind);
     if (failure !== undefined) return failure;
   }

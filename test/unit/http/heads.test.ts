@@ -7,12 +7,12 @@ import { CONTENT_LENGTH, HOST, knownHeaderId } from '../../../lib/http/known-hea
 import { RequestHead, type RequestLimits } from '../../../lib/http/request-head.js';
 import { ResponseHead } from '../../../lib/http/response-head.js';
 import { describeRequest } from './describe.js';
-import { plainMemory } from './memories.js';
+import { arenaTestMemory } from './memories.js';
 
-const { memory, start } = plainMemory();
+const { u8, start } = arenaTestMemory;
 
-function parse(text: string, limits?: RequestLimits, head = new RequestHead(memory)): RequestHead {
-  memory.u8.set(Buffer.from(text, 'latin1'), start);
+function parse(text: string, limits?: RequestLimits, head = new RequestHead()): RequestHead {
+  u8.set(Buffer.from(text, 'latin1'), start);
   head.begin(limits);
   head.parse(start, text.length);
   return head;
@@ -36,8 +36,8 @@ describe('RequestHead', () => {
 
   test('can be moved', () => {
     const head = parse(`${GET}Cookie: a=b\r\n\r\n`);
-    memory.u8.copyWithin(start + 5000, start, start + head.length);
-    memory.u8.fill(0, start, start + head.length);
+    u8.copyWithin(start + 5000, start, start + head.length);
+    u8.fill(0, start, start + head.length);
     head.base = start + 5000;
     expect(head.fieldName(1)).toBe('Cookie');
     expect(head.fieldText(1)).toBe('a=b');
@@ -127,7 +127,7 @@ describe('RequestHead', () => {
   });
 
   test('no bytes at all', () => {
-    const head = new RequestHead(memory);
+    const head = new RequestHead();
     head.begin();
     expect(head.parse(start, 0)).toBe(0);
     expect(head.complete).toBe(false);
@@ -137,9 +137,9 @@ describe('RequestHead', () => {
 
 describe('ResponseHead', () => {
   test('is reused: an interim response, then the final one', () => {
-    const head = new ResponseHead(memory);
+    const head = new ResponseHead();
     const text = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
-    memory.u8.set(Buffer.from(text), start);
+    u8.set(Buffer.from(text), start);
     head.begin();
     const first = head.parse(start, text.length, 'GET');
     expect(head.status).toBe(103);
@@ -151,8 +151,8 @@ describe('ResponseHead', () => {
 
   test('has a bound on its fields', () => {
     const text = `HTTP/1.1 200 OK\r\n${'X: 1\r\n'.repeat(3)}\r\n`;
-    memory.u8.set(Buffer.from(text), start);
-    const head = new ResponseHead(memory);
+    u8.set(Buffer.from(text), start);
+    const head = new ResponseHead();
     head.begin(65536, 2);
     expect(head.parse(start, text.length, 'GET')).toBe(-502);
     expect(head.errorReason).toBe('upstream sent too many header lines');

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { formatHttpDate, HTTP_DATE_LENGTH } from '../../../lib/http/date.js';
-import { BAD_HOST, checkHost, PORT_BITS } from '../../../lib/http/host-field.js';
+import { BAD_HOST, checkHost, HOST_UPPER, PORT_BITS } from '../../../lib/http/host-field.js';
 import {
   CONTENT_LENGTH,
   HOST,
@@ -19,8 +19,9 @@ import { latin1, parseLength } from '../../../lib/http/bytes.js';
 import { identifyMethod, METHOD_GET, METHOD_OTHER, methodId, methodName } from '../../../lib/http/methods.js';
 import { reasonPhrase } from '../../../lib/http/status.js';
 import { escapeUri, normalizePath } from '../../../lib/http/uri.js';
-import { SPECIALS, STRIDE } from '../../../lib/http/scan.js';
-import { arenaTestMemory, plainMemory } from './memories.js';
+import { scanFieldsTs, SPECIALS, STRIDE } from '../../../lib/http/scan.js';
+import * as memory from '../../../lib/http/memory.js';
+import { arenaTestMemory } from './memories.js';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const view = (text: string): DataView => new DataView(Uint8Array.from(bytes(text)).buffer);
@@ -70,10 +71,16 @@ describe('methods', () => {
 
 describe('checkHost', () => {
   test('looks at nothing outside of its range', () => {
-    expect(checkHost(bytes('[::1]:80'), 1, 3)).toBe(BAD_HOST);
-    expect(checkHost(bytes('x[a'), 0, 1)).toBe(1 << PORT_BITS);
-    expect(checkHost(bytes('[a]'), 0, 0)).toBe(BAD_HOST);
-    expect(checkHost(bytes('ab.cd'), 0, 3)).toBe(2 << PORT_BITS);
+    const check = (text: string, start: number, end: number): number => {
+      memory.u8.set(bytes(text), arenaTestMemory.start);
+      return checkHost(arenaTestMemory.start + start, arenaTestMemory.start + end);
+    };
+    expect(check('[::1]:80', 1, 3)).toBe(BAD_HOST);
+    expect(check('x[a', 0, 1)).toBe(1 << PORT_BITS);
+    expect(check('[a]', 0, 0)).toBe(BAD_HOST);
+    expect(check('ab.cd', 0, 3)).toBe(2 << PORT_BITS);
+    expect(check('aB.cD:80', 0, 8)).toBe((5 << PORT_BITS) | HOST_UPPER | 80);
+    expect(check('aB', 0, 1)).toBe(1 << PORT_BITS);
   });
 });
 
@@ -178,12 +185,25 @@ describe('formatHttpDate', () => {
   });
 });
 
-describe('scanners', async () => {
-  const native = await arenaTestMemory();
-
-  test.skipIf(native === undefined)('describe random bytes in the same way', () => {
-    const plain = plainMemory();
-    const where = native as NonNullable<typeof native>;
+describe('scanners', () => {
+  test('describe random bytes in the same way', () => {
+    const buffer = new ArrayBuffer(1 << 20);
+    const plain = {
+      u8: new Uint8Array(buffer),
+      i32: new Int32Array(buffer),
+      scan: scanFieldsTs(buffer, 4096, 10_000, 64),
+      records: 1024,
+      report: 16,
+      start: 300_000,
+    };
+    const native = {
+      u8: memory.u8,
+      i32: memory.i32,
+      scan: memory.scanFields,
+      records: memory.RECORDS,
+      report: memory.REPORT,
+      start: arenaTestMemory.start,
+    };
     let seed = 7;
     const random = (below: number): number => (seed = (seed * 48271) % 0x7fffffff) % below;
     const alphabet = [13, 10, 10, 13, 58, 58, 32, 32, 9, 0, 1, 127, 128, 255, 95, 42, 97, 97, 97, 97, 97];
@@ -195,18 +215,16 @@ describe('scanners', async () => {
         const word = words[random(words.length)];
         for (let i = 0; i < word.length && at < length; i++) data[at++] = word.charCodeAt(i);
       }
-      const lines = [plain, where].map(({ memory, start }) => {
+      const lines = [plain, native].map(({ u8, i32, scan, report, records, start }) => {
         const base = start + random(70);
-        memory.u8.set(data, base);
+        u8.set(data, base);
         // What lies behind must not matter.
-        memory.u8[base + length] = alphabet[random(alphabet.length)];
-        memory.scan(base, length, 0);
-        const report = memory.report >> 2;
-        const records = memory.records >> 2;
-        const [count] = memory.i32.subarray(report);
+        u8[base + length] = alphabet[random(alphabet.length)];
+        scan(base, length, 0);
+        const [count] = i32.subarray(report);
         return [
-          [...memory.i32.subarray(report, report + SPECIALS)],
-          [...memory.i32.subarray(records, records + count * STRIDE)],
+          [...i32.subarray(report, report + SPECIALS)],
+          [...i32.subarray(records, records + count * STRIDE)],
         ];
       });
       expect(lines[1], Buffer.from(data).toString('latin1')).toEqual(lines[0]);

@@ -1,7 +1,6 @@
 /** What the composer writes by a program, against strings. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { DROP, HIDDEN } from '../../../lib/http/fields.js';
-import { arenaMemory } from '../../../lib/http/arena.js';
 import { knownHeaderId } from '../../../lib/http/known-headers.js';
 import { RequestHead } from '../../../lib/http/request-head.js';
 import { host } from '../../../lib/native/host.js';
@@ -24,7 +23,7 @@ const build = (builder: ProgramBuilder): ComposeProgram => builder.build(constan
 /** The head whose bytes lie in the window. */
 function parse(text: string): RequestHead {
   u8.set(Buffer.from(text, 'latin1'), layout.window);
-  const head = new RequestHead(arenaMemory);
+  const head = new RequestHead();
   head.begin({ ignoreInvalid: false });
   expect(head.parse(layout.window, text.length)).toBe(text.length);
   return head;
