@@ -6,6 +6,7 @@ import { formatHttpDate } from '../http/date.js';
 import { reasonPhrase } from '../http/status.js';
 import { host } from '../native/host.js';
 import { native } from '../native/index.js';
+import type { ByteWriter } from '../module-api/index.js';
 import type { Reactor } from '../reactor/reactor.js';
 import { VERSION } from '../util/version.js';
 import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
@@ -23,6 +24,12 @@ const KEEP_EXCHANGES = 512;
 /** "Sun, 06 Nov 1994 08:49:37 GMT" */
 const DATE_LENGTH = 29;
 const DATE_LINE_LENGTH = 'Date: '.length + DATE_LENGTH + '\r\n'.length;
+
+/** Longer than any numeric address with its scope. */
+const ADDRESS_BYTES = 128;
+const { u8, f64 } = host;
+const NOW = host.layout.now >> 3;
+const WALL = host.layout.wallClock >> 3;
 
 /** How the proxy calls itself in `Server` and in its pages. */
 export const PRODUCT = 'millrace';
@@ -89,13 +96,15 @@ export class EngineContext {
   serial = 0;
   /** Requests begun by this worker. */
   requests = 0;
-  readonly #nowIndex = host.layout.now >> 3;
-  readonly #wallIndex = host.layout.wallClock >> 3;
   readonly #free: ExchangeImpl[] = [];
   readonly #serverDateFull: ArenaBytes;
   readonly #serverDateShort: ArenaBytes;
   readonly #statusLines: (ArenaBytes | undefined)[] = [];
   #dateSecond = -1;
+  /** The address written last, and where it lies. */
+  #address = '';
+  #addressLength = 0;
+  readonly #addressOffset: number;
 
   constructor(reactor: Reactor, config: RuntimeConfig) {
     this.reactor = reactor;
@@ -113,16 +122,33 @@ export class EngineContext {
     this.composer = new HeadComposer();
     this.fieldsProgram = new ProgramBuilder().fields().build(this.constants, this.i32);
     this.relayedHead = new RelayedHead(this);
+    this.#addressOffset = this.constants.reserve(ADDRESS_BYTES);
   }
 
   /** The turn's clock in ms. */
   get nowMs(): number {
-    return this.f64[this.#nowIndex];
+    return f64[NOW];
   }
 
   /** The turn's wall clock in ms since 1970. */
   get wallMs(): number {
-    return this.f64[this.#wallIndex];
+    return f64[WALL];
+  }
+
+  /** Appends an address; often it is that of the request before. */
+  writeAddress(address: string, out: ByteWriter): void {
+    if (address !== this.#address) {
+      const { length } = address;
+      if (length > ADDRESS_BYTES) {
+        out.text(address);
+        return;
+      }
+      for (let i = 0; i < length; i++) u8[this.#addressOffset + i] = address.charCodeAt(i);
+      this.#addressLength = length;
+    }
+    // Equal or not, the next comparison is of this very string.
+    this.#address = address;
+    out.copy(this.#addressOffset, this.#addressLength);
   }
 
   /** "Server: ...CRLF Date: ...CRLF", brought up to date once a second, in place. */

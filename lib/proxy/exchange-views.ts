@@ -8,10 +8,6 @@ import type { ExchangeImpl } from './exchange.js';
 
 export class ClientView implements ClientInfo {
   readonly #exchange: ExchangeImpl;
-  /** The last address written, and its bytes: often the next client has the same, behind another proxy. */
-  #written = '';
-  #writtenBytes = new Uint8Array(0);
-
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
   }
@@ -24,12 +20,7 @@ export class ClientView implements ClientInfo {
   }
 
   writeRemoteAddress(out: ByteWriter): void {
-    const address = this.remoteAddress;
-    if (address !== this.#written) {
-      this.#written = address;
-      this.#writtenBytes = Buffer.from(address, 'latin1');
-    }
-    out.bytes(this.#writtenBytes);
+    this.#exchange.context.writeAddress(this.remoteAddress, out);
   }
 
   get remotePort(): number {
@@ -105,19 +96,14 @@ export class RequestView implements Request {
   }
 
   writeHost(out: ByteWriter): void {
-    const { head, context } = this.#exchange;
-    const { u8 } = context;
-    const start = head.base + head.hostStart;
-    const length = head.hostEnd - head.hostStart;
-    for (let i = start; i < start + length; i++) {
-      const byte = u8[i];
-      if (byte >= 0x41 && byte <= 0x5a) {
-        out.text(this.host);
-        return;
-      }
+    const { head } = this.#exchange;
+    const { hostStart, hostEnd } = head;
+    // As received where that is its normal form already.
+    if (hostStart >= 0 && hostEnd > hostStart && !head.hostHasUpper) {
+      out.copy(head.base + hostStart, hostEnd - hostStart);
+    } else {
+      out.text(this.host);
     }
-    if (head.hostStart >= 0 && length > 0) out.copy(start, length);
-    else out.text(this.host);
   }
 
   header(name: string): string | undefined {

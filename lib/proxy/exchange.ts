@@ -7,7 +7,6 @@
  * exchange belongs to its Downstream from the first byte of a head until `finish`, and
  * is reused after that unless a module awaited it.
  */
-import { arenaMemory } from '../http/arena.js';
 import { RequestHead } from '../http/request-head.js';
 import type { ClientInfo, Exchange, LogLevel, PhaseResult, UpstreamAttempt } from '../module-api/index.js';
 import { DONE } from '../module-api/index.js';
@@ -28,7 +27,7 @@ const MAX_REDIRECTS = 10;
 
 export class ExchangeImpl implements Exchange {
   readonly context: EngineContext;
-  readonly head = new RequestHead(arenaMemory);
+  readonly head = new RequestHead();
   readonly fields = new ResponseFields();
   readonly body: RequestBody;
   readonly writer: ResponseWriter;
@@ -199,24 +198,24 @@ export class ExchangeImpl implements Exchange {
   onClientEnd(): void {
     // While a backend works for it, or the body is incomplete, a FIN is the client's departure.
     const gone = (this.body.left && this.body.reading) || this.proxy?.active === true;
-    if (gone && !this.#outlivesClient) this.#clientLeft(this.#leftStatus);
+    if (gone && !this.#outlivesClient()) this.#clientLeft(this.#leftStatus());
     else this.writer.forceClose();
   }
 
   onClientGone(_errno: number): void {
     if (this.#finished) this.#release();
-    else if (this.#outlivesClient) this.proxy?.onClientDrain();
-    else this.#clientLeft(this.#leftStatus);
+    else if (this.#outlivesClient()) this.proxy?.onClientDrain();
+    else this.#clientLeft(this.#leftStatus());
   }
 
   /** For the log: 400 when the request is incomplete, else 499; 0 keeps what was sent. */
-  get #leftStatus(): number {
+  #leftStatus(): number {
     if (this.writer.headSent) return 0;
     return this.body.left && this.body.reading ? 400 : 499;
   }
 
   /** A backend works on a whole request, and `proxy_ignore_client_abort` lets it finish. */
-  get #outlivesClient(): boolean {
+  #outlivesClient(): boolean {
     const { proxy } = this;
     return proxy?.active === true && proxy.plan.config.ignoreClientAbort && !this.body.left;
   }

@@ -43,8 +43,8 @@ export class HeadComposer implements HeadOutput {
   /** Fills a slot with a range of the arena. */
   set(slot: number, offset: number, length: number): void {
     const at = SLOTS + slot * 2;
-    i32[at] = offset;
-    i32[at + 1] = length;
+    i32[at] = offset | 0;
+    i32[at + 1] = length | 0;
   }
 
   /** Fills a slot with a constant. */

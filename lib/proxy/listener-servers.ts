@@ -12,15 +12,23 @@ export class ListenerServers {
   /** Bounds of a head, by the default server: which one is asked for is known only behind it. */
   readonly limits: RequestLimits;
   readonly #locations = new Map<ServerConfig, LocationIndex>();
+  /** Often the next request is for the same server. */
+  #lastServer: ServerConfig;
+  #lastLocations: LocationIndex;
 
   constructor(config: ListenConfig) {
     this.config = config;
     this.index = new ServerIndex(config.servers);
     this.limits = this.index.defaultServer.headLimits;
     for (const server of config.servers) this.#locations.set(server, new LocationIndex(server));
+    this.#lastServer = this.index.defaultServer;
+    this.#lastLocations = this.#locations.get(this.#lastServer) as LocationIndex;
   }
 
   locations(server: ServerConfig): LocationIndex {
-    return this.#locations.get(server) as LocationIndex;
+    if (server === this.#lastServer) return this.#lastLocations;
+    this.#lastServer = server;
+    this.#lastLocations = this.#locations.get(server) as LocationIndex;
+    return this.#lastLocations;
   }
 }

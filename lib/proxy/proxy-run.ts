@@ -246,7 +246,7 @@ export class ProxyRun implements BodySink {
     const { nowMs } = this.#context;
     this.#attempt.connectTimeMs = nowMs - this.#attempt.startedMs;
     // The queue leaves right behind this callback; where it does not, later writes set the deadline for sending.
-    up.connection.setDeadline(nowMs + this.#answerTimeoutMs);
+    up.connection.setDeadline(nowMs + this.#answerTimeoutMs());
   }
 
   onUpstreamDrain(): void {
@@ -364,11 +364,11 @@ export class ProxyRun implements BodySink {
   /** Starts or renews the deadline: for sending while bytes are queued, else for the answer. */
   #expectResponse(up: UpstreamConnection): void {
     const queued = up.connection.queuedBytes > 0;
-    const timeoutMs = queued ? this.#plan.config.sendTimeoutMs : this.#answerTimeoutMs;
+    const timeoutMs = queued ? this.#plan.config.sendTimeoutMs : this.#answerTimeoutMs();
     up.connection.setDeadline(this.#context.nowMs + timeoutMs);
   }
 
-  get #answerTimeoutMs(): number {
+  #answerTimeoutMs(): number {
     return this.#exchange.body.heldBack ? CONTINUE_WAIT_MS : this.#plan.config.readTimeoutMs;
   }
 

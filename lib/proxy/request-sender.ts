@@ -73,11 +73,11 @@ export class RequestSender {
 
   /** Whether the body can be framed for the backend: HTTP/1.0 needs its length. */
   get framable(): boolean {
-    return !this.#loses || (!this.#exchange.body.left && this.replay.complete);
+    return !this.#loses() || (!this.#exchange.body.left && this.replay.complete);
   }
 
   /** The body came in chunks, and the backend knows none. */
-  get #loses(): boolean {
+  #loses(): boolean {
     return this.sendsBody && this.#exchange.head.chunked && this.#plan.config.httpVersion === '1.0';
   }
 
@@ -87,7 +87,7 @@ export class RequestSender {
     const { writer } = context;
     this.#attempt = attempt;
     this.asks = this.sendsBody && this.#plan.forwardsExpect && body.untouched;
-    const loses = this.#loses;
+    const loses = this.#loses();
     this.upgrading = this.#plan.compose(this.#exchange, this, this.asks, loses ? this.replay.length : -1);
     if (writer.overflowed) return TOO_LARGE;
     this.complete = true;

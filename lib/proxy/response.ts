@@ -3,6 +3,7 @@
  * and what modules add, frames the body for this client, and decides whether the
  * connection can go on.
  */
+import { METHOD_HEAD } from '../http/methods.js';
 import type { ResponseHead } from '../http/response-head.js';
 import { closesConnection, errorPageBody, errorPageFor, shownStatus } from './error-pages.js';
 import type { ExchangeImpl } from './exchange.js';
@@ -242,7 +243,7 @@ export class ResponseWriter {
     last: boolean,
   ): boolean {
     const exchange = this.#exchange;
-    const { context, head } = exchange;
+    const { context } = exchange;
     exchange.run++;
     this.started = true;
     // The upload is still under way: the answer goes out now, the rest is not wanted (RFC 9112 section 9.5).
@@ -256,7 +257,7 @@ export class ResponseWriter {
     const repeated = plan.inspect(exchange, up);
     this.#filter();
     this.#decideKeepAlive();
-    const relays = this.#mode !== NO_BODY && head.method !== 'HEAD';
+    const relays = this.#mode !== NO_BODY;
     const inline = relays && this.#mode !== CHUNKED && bodyLength <= JOINED_BODY_BYTES ? bodyLength : 0;
     const total = context.relayedHead.write(
       exchange,
@@ -401,8 +402,9 @@ export class ResponseWriter {
   #frame(status: number, length: number): void {
     const { head, location } = this.#exchange;
     const mayChunk = head.version !== 10 && location.chunkedTransferEncoding;
-    this.#addsTrailers = mayChunk && location.trailers.some((source) => source.expects(status));
-    if (head.method === 'HEAD' || status === 204 || status === 304) {
+    const { trailers } = location;
+    this.#addsTrailers = trailers.length > 0 && mayChunk && trailers.some((one) => one.expects(status));
+    if (head.methodId === METHOD_HEAD || status === 204 || status === 304) {
       this.#mode = NO_BODY;
     } else if (length >= 0 && !this.#addsTrailers) {
       this.#mode = LENGTH;

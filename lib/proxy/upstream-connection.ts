@@ -63,23 +63,23 @@ export class UpstreamConnection implements ConnectionHandler, Pooled {
   }
 
   onConnect(): void {
-    this.#runner?.onConnect();
+    this.#runner()?.onConnect();
   }
 
   onData(_connection: Connection, offset: number, length: number): void {
-    const run = this.#runner;
+    const run = this.#runner();
     if (run !== null) run.onData(offset, length);
     else this.#leavePool();
   }
 
   onEnd(): void {
-    const run = this.#runner;
+    const run = this.#runner();
     if (run !== null) run.onEnd();
     else this.#leavePool();
   }
 
   onDrain(): void {
-    this.#runner?.onUpstreamDrain();
+    this.#runner()?.onUpstreamDrain();
   }
 
   onRelayed(): void {
@@ -87,20 +87,20 @@ export class UpstreamConnection implements ConnectionHandler, Pooled {
   }
 
   onDeadline(): void {
-    const run = this.#runner;
+    const run = this.#runner();
     if (run !== null) run.onTimeout();
     else this.#leavePool();
   }
 
   onClose(_connection: Connection, errno: number): void {
-    const run = this.#runner;
+    const run = this.#runner();
     this.run = null;
     if (run !== null) run.onClose(errno);
     else this.group.removeIdle(this.peer, this);
   }
 
   /** The run that this connection works for; null when it is idle, or that run has gone on to another connection. */
-  get #runner(): ProxyRun | null {
+  #runner(): ProxyRun | null {
     const { run } = this;
     return run !== null && run.uses(this) ? run : null;
   }

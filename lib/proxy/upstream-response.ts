@@ -3,7 +3,6 @@
  * framing, and passes both on to the exchange's writer. What to do when it fails is
  * the run's decision.
  */
-import { arenaMemory } from '../http/arena.js';
 import { ChunkedDecoder } from '../http/chunked.js';
 import type { Connection } from '../reactor/connection.js';
 import { canRelay, type Relay, startRelay } from '../reactor/relay.js';
@@ -43,7 +42,7 @@ export interface ResponseOwner {
 }
 
 export class UpstreamResponse {
-  readonly head = new ResponseHead(arenaMemory);
+  readonly head = new ResponseHead();
   readonly #exchange: ExchangeImpl;
   readonly #owner: ResponseOwner;
   readonly #chunks = new ChunkedDecoder();
@@ -83,7 +82,7 @@ export class UpstreamResponse {
   clear(): void {
     this.#forget();
     this.begun = false;
-    this.head.begin();
+    this.head.forgetFields();
   }
 
   #forget(): void {

@@ -85,7 +85,6 @@ let taskCount = 0;
 let eventCount = 0;
 let dueCount = 0;
 let closeCount = 0;
-let current: Owner | TimerOwner | undefined;
 
 host.setTurn(runTurn);
 
@@ -104,12 +103,17 @@ function runTurn(events: number, due: number, resumed: boolean): number {
     try {
       return runStages();
     } catch (error) {
-      const culprit = current;
-      current = undefined;
+      const culprit = running();
       native.reportException(error);
       culprit?.onThrow();
     }
   }
+}
+
+/** Whose callback threw; undefined when it was a task, or has closed itself since. */
+function running(): Owner | TimerOwner | undefined {
+  if (stage === STAGE_EVENTS) return owners[i32[EVENTS + (cursor - 1) * 2]];
+  return stage === STAGE_TIMERS ? timerOwners[i32[DUE + cursor - 1]] : undefined;
 }
 
 function runStages(): number {
@@ -131,7 +135,6 @@ function runStages(): number {
       cursor++;
       const owner = owners[i32[at]];
       if (owner === undefined) continue;
-      current = owner;
       owner.onReady(i32[at + 1]);
       if (checkpointAsked) return checkpoint();
     }
@@ -144,7 +147,6 @@ function runStages(): number {
       cursor++;
       const owner = timerOwners[id];
       if (owner === undefined || !takeDue(id)) continue;
-      current = owner;
       owner.onTimer();
       if (checkpointAsked) return checkpoint();
     }
@@ -152,7 +154,6 @@ function runStages(): number {
     cursor = 0;
     closeCount = closings.length;
   }
-  current = undefined;
   while (cursor < closeCount) {
     cursor++;
     const closing = closings.shift() as Closing;
