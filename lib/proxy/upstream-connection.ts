@@ -83,7 +83,7 @@ export class UpstreamConnection implements ConnectionHandler, Pooled {
   }
 
   onRelayed(): void {
-    this.#runner?.response.relayed();
+    this.#runner()?.response.relayed();
   }
 
   onDeadline(): void {
