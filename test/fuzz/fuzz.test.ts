@@ -10,7 +10,7 @@ import { ResponseHead } from '../../lib/http/response-head.js';
 import { CHUNKED_FAULTS } from '../mutations/response-faults.js';
 import { MESSAGE_HEAD_FAULTS } from '../mutations/head-faults.js';
 import { FaultyBuilds } from '../mutations/faulty-parsers.js';
-import { memories, plainMemory } from '../unit/http/memories.js';
+import { arenaTestMemory } from '../unit/http/memories.js';
 import { checkCase } from './parser-fuzz.js';
 import { ProxyFuzz } from './proxy-fuzz.js';
 
@@ -21,14 +21,16 @@ const PARSER_CASES = Number(campaign ?? Math.round(50_000 / slow));
 const PROXY_CASES = Number(process.env['MILLRACE_FUZZ_PROXIED'] ?? Math.round(3000 / slow));
 const TIMEOUT_MS = campaign === undefined ? 120_000 * slow : 60 * 60_000;
 
-const parsers = { RequestHead, ResponseHead, ChunkedDecoder };
+const production = { parsers: { RequestHead, ResponseHead, ChunkedDecoder }, where: arenaTestMemory };
 
 describe('fuzzing', () => {
   test(`${PARSER_CASES} messages at the parsers, seed ${seed}`, { timeout: TIMEOUT_MS }, async () => {
-    const all = await memories();
+    // The same parsers on the scanner in TypeScript.
+    using others = new FaultyBuilds();
+    const all = [production, others.load()] as const;
     const failures: string[] = [];
     for (let index = 0; index < PARSER_CASES && failures.length < 5; index++) {
-      const failure = checkCase(parsers, seed, index, all);
+      const failure = checkCase(all, seed, index);
       if (failure !== undefined) failures.push(failure);
       // The runner wants to hear from a long campaign.
       if (index % 5000 === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -65,9 +67,8 @@ describe('fuzzing', () => {
       ];
       const silent = some.filter((fault) => {
         const build = builds.load(fault);
-        const memory = plainMemory(build.scanner);
         for (let index = 0; index < 20_000; index++) {
-          if (checkCase(build.parsers, 1, index, [memory]) !== undefined) return false;
+          if (checkCase([build], 1, index) !== undefined) return false;
         }
         return true;
       });

@@ -1,7 +1,7 @@
 /**
  * Generated messages at the parsers. What must hold of each:
  *
- * - the outcome is the same whole, cut at random places, and in every memory (scanner);
+ * - the outcome is the same whole, cut at random places, and in every build (scanner);
  * - a request that is taken can be written so that the strictest reader reads it, with the
  *   framing that the parser found;
  * - a body in chunks gives the same data whole and cut, and the data that a reader of its
@@ -21,15 +21,15 @@ const CUTS = 3;
 
 function place(where: TestMemory, bytes: Buffer, end: number, turn: number): number {
   const base = where.start + 7 + (turn % 2) * (where.size >> 1);
-  where.memory.u8.fill(0x0a, base + end, base + end + 64);
-  where.memory.u8.set(bytes.subarray(0, end), base);
+  where.u8.fill(0x0a, base + end, base + end + 64);
+  where.u8.set(bytes.subarray(0, end), base);
   return base;
 }
 
 type Parse = (parsers: Parsers, where: TestMemory, bytes: Buffer, ends: readonly number[]) => string[];
 
 const parseRequest: Parse = (parsers, where, bytes, ends) => {
-  const head = new parsers.RequestHead(where.memory);
+  const head = new parsers.RequestHead();
   head.begin();
   for (const [turn, end] of ends.entries()) {
     const result = head.parse(place(where, bytes, end, turn), end);
@@ -39,7 +39,7 @@ const parseRequest: Parse = (parsers, where, bytes, ends) => {
 };
 
 const parseResponse: Parse = (parsers, where, bytes, ends) => {
-  const head = new parsers.ResponseHead(where.memory);
+  const head = new parsers.ResponseHead();
   head.begin();
   for (const [turn, end] of ends.entries()) {
     const result = head.parse(place(where, bytes, end, turn), end, 'GET');
@@ -68,7 +68,7 @@ function rewritten(head: RequestHead): string {
 }
 
 function checkRewritten(parsers: Parsers, where: TestMemory, bytes: Buffer): string | undefined {
-  const head = new parsers.RequestHead(where.memory);
+  const head = new parsers.RequestHead();
   head.begin();
   if (head.parse(place(where, bytes, bytes.length, 0), bytes.length) <= 0) return undefined;
   const text = rewritten(head);
@@ -135,29 +135,36 @@ function checkChunks(parsers: Parsers, random: Random, body: string): string | u
   return undefined;
 }
 
+/** Parsers, and the memory that they read. */
+export interface Build {
+  readonly parsers: Parsers;
+  readonly where: TestMemory;
+}
+
 /** What is wrong with the case of that seed and number; undefined when nothing is. */
 export function checkCase(
-  parsers: Parsers,
+  builds: readonly [Build, ...Build[]],
   seed: number,
   index: number,
-  memories: readonly [TestMemory, ...TestMemory[]],
 ): string | undefined {
+  const [{ parsers, where: first }] = builds;
   const random = new Random(caseSeed(seed, index));
   const isRequest = index % 3 !== 2;
   const message = isRequest ? makeRequest(random, `/c${index}`) : makeResponse(random, `m${index}`);
   const bytes = Buffer.from(message, 'latin1');
   const parse = isRequest ? parseRequest : parseResponse;
-  const whole = parse(parsers, memories[0], bytes, [bytes.length]).join('\n');
+  const whole = parse(parsers, first, bytes, [bytes.length]).join('\n');
   const ends = cutsOf(random, bytes.length);
   let failure: string | undefined;
-  for (const where of memories) {
+  for (const build of builds) {
+    const { where } = build;
     for (const way of [[bytes.length], ends]) {
-      const outcome = parse(parsers, where, bytes, way).join('\n');
+      const outcome = parse(build.parsers, where, bytes, way).join('\n');
       if (outcome !== whole)
         failure ??= `${where.name}, cut at ${way.join()}:\n${outcome}\nbut whole:\n${whole}`;
     }
   }
-  if (isRequest) failure ??= checkRewritten(parsers, memories[0], bytes);
+  if (isRequest) failure ??= checkRewritten(parsers, first, bytes);
   const headEnd = message.indexOf('\r\n\r\n');
   if (headEnd >= 0) failure ??= checkChunks(parsers, random, message.slice(headEnd + 4));
   return failure === undefined
