@@ -2,7 +2,7 @@
  * The gate: what workloads a, h and e cost us, relative to nginx in the same run, against
  * the figures in bench/baseline.json. Fails beyond 3 % and says which functions grew.
  *
- *   npm run bench:gate -- [--measure perf|callgrind] [--workloads a,h,e] [--update] [--ci]
+ *   npm run bench:gate -- [--measure perf|callgrind|emulator] [--workloads a,h,e] [--update] [--ci]
  *
  * --update writes the figures of this run as the baseline of its measure. --ci takes only
  * measures that need seconds, and where there is none says so and passes.

@@ -6,7 +6,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { countWithCallgrind, whyNoCallgrind } from './callgrind.mjs';
+import { fileURLToPath } from 'node:url';
+import { measureInMachine, whyNotEmulated } from '../emulator/measure.mjs';
+import { countWithCallgrind, shortName, whyNoCallgrind } from './callgrind.mjs';
 import { countInstructions, whyNoInstructions } from './counters.mjs';
 import { functionShares } from './cpu-profile.mjs';
 import { runLoad, TOOLS } from './load.mjs';
@@ -82,5 +84,27 @@ const callgrind = {
     }),
 };
 
+/** @type {Measure} */
+const emulator = {
+  name: 'emulator',
+  what: 'user-mode and kernel instructions in an emulated machine (QEMU)',
+  quick: false,
+  whyNot: () => whyNotEmulated(true),
+  count: async ({ name }, { letter }) => {
+    const plan = { contestants: [name], workloads: [letter], warmUp: 25_000, windows: 2, profile: true };
+    const checkout = fileURLToPath(new URL('../..', import.meta.url));
+    const options = { checkout, limitMs: 30 * 60_000, say: () => {} };
+    const [one] = await measureInMachine(plan, options);
+    if (one === undefined) throw new Error(`nothing was counted of ${name}`);
+    // A repeated instruction counts once for a processor, for the machine as often as it repeats.
+    const total = one.total.main + one.total.others;
+    const named = (one.profile?.functions ?? []).map(([text, share]) => [shortName(text), share * total]);
+    return {
+      perRequest: total * (1 - (one.profile?.repeated ?? 0)),
+      functions: Object.fromEntries(named),
+    };
+  },
+};
+
 /** @type {readonly Measure[]} */
-export const MEASURES = [perf, callgrind];
+export const MEASURES = [perf, callgrind, emulator];
