@@ -5,7 +5,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readCorpus, REQUEST_FILES, type CorpusCase } from '../corpus/http/read-corpus.js';
+import { ChunkedDecoder } from '../../lib/http/chunked.js';
+import {
+  circumstance,
+  escape,
+  readCorpus,
+  REQUEST_FILES,
+  type CorpusCase,
+} from '../corpus/http/read-corpus.js';
 import { limitsOf, Lanes, NO_WHOLE, observe, type Observed } from './support/lanes.js';
 
 const LANES = 8;
@@ -77,6 +84,27 @@ async function failures(jobs: readonly Job[]): Promise<Failure[]> {
   return failed;
 }
 
+const CHUNKED_HEAD = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+
+/** What must come of a body of chunked.md: it says only what the decoder makes of it, and the rest follows. */
+function wantedOfBody({ bytes }: CorpusCase): Observed {
+  const decoder = new ChunkedDecoder();
+  decoder.reset();
+  let data = '';
+  for (let at = 0; at < bytes.length && !decoder.done;) {
+    at = decoder.next(bytes, at, bytes.length);
+    if (at < 0) return { client: ['400', 'closed'], backend: [NO_WHOLE] };
+    data += bytes.toString('latin1', decoder.dataStart, decoder.dataEnd);
+  }
+  if (!decoder.done) return { client: ['waiting'], backend: [NO_WHOLE] };
+  const trailers = decoder.trailerText().split('\r\n').slice(0, -1);
+  const body = data === '' && trailers.length === 0 ? [] : ['', escape(data), ...trailers.map(escape)];
+  return {
+    client: ['200', 'open'],
+    backend: ['POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: chunked', ...body],
+  };
+}
+
 describe('the request corpus over sockets', () => {
   test('says of every case what client and backend get', () => {
     expect(cases.filter(({ client, backend }) => client.length === 0 || backend.length === 0)).toEqual([]);
@@ -94,6 +122,25 @@ describe('the request corpus over sockets', () => {
       parts: [GOOD + text(one)],
       wanted: wanted(one, true),
     }));
+    expect(await failures(jobs)).toEqual([]);
+  });
+
+  test('bodies in chunks, whole and behind a good request', { timeout: 120_000 }, async () => {
+    const bodies = readCorpus('chunked').filter(
+      ({ expected }) =>
+        circumstance(expected, 'limit') === undefined && !/^rest: [1-9]/m.test(expected.join('\n')),
+    );
+    const jobs = bodies.flatMap((body) =>
+      [false, true].map((behindGood) => {
+        const one = { ...body, ...wantedOfBody(body) };
+        return {
+          name: behindGood ? 'behind a good request' : 'whole',
+          one,
+          parts: [(behindGood ? GOOD : '') + CHUNKED_HEAD + text(body)],
+          wanted: wanted(one, behindGood),
+        };
+      }),
+    );
     expect(await failures(jobs)).toEqual([]);
   });
 
