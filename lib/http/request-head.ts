@@ -100,8 +100,8 @@ export class RequestHead extends RequestLine {
     this.base = base;
     if (available === 0) return 0;
     if (this.seen > 0) {
-      // Only a line that has ended since then makes a difference.
-      if (!this.lineArrived(available)) return this.#incomplete(available);
+      // Only a line that has ended since then makes a difference, or what follows a CR.
+      if (!this.lineArrived(available) && u8[base + this.seen - 1] !== CR) return this.#incomplete(available);
       this.clear();
     }
     let from = 0;
