@@ -86,7 +86,8 @@ function play(socket, plan, fault) {
  */
 function playHeld(socket, plan, { stage }) {
   if (stage === 'in-answer') {
-    const answer = answerOf(plan);
+    // Of a body that is empty, half would be all, and the connection would be used again.
+    const answer = answerOf(plan.body.length > 0 ? plan : { ...plan, body: Buffer.from('held') });
     const headEnd = answer.indexOf('\r\n\r\n') + 4;
     socket.write(answer.subarray(0, headEnd + Math.floor((answer.length - headEnd) / 2)));
   } else if (stage === 'tunnel') {
