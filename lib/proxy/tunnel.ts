@@ -34,6 +34,11 @@ class TunnelEnd implements ConnectionHandler {
     this.#tunnel.ended();
   }
 
+  /** A side that is held back broke; after a FIN what it sent before is still passed on. */
+  onHangup(connection: Connection, reset: boolean): void {
+    if (reset) connection.destroy();
+  }
+
   onDrain(): void {
     this.other.resume();
     this.#tunnel.touch();

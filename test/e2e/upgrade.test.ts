@@ -155,6 +155,30 @@ describe('a tunnel', () => {
     if (IS_MILLRACE) expect(answer).toBe('got all of it');
   });
 
+  // nginx looks at a client that it does not read only when the backend takes more.
+  test.runIf(IS_MILLRACE)('ends when a client resets it that is held back by the backend', async () => {
+    await using backend = await startBackend(async (connection) => {
+      await connection.readMessage();
+      connection.send(SWITCHING);
+      connection.stopReading();
+    });
+    await using proxy = await startProxy((port) => UPGRADING(port, backend.port));
+    const client = await Peer.connect(proxy.port);
+    client.send(HEAD);
+    await client.readMessage();
+    const descriptors = proxy.descriptors();
+    // More than all buffers take: the proxy stops reading the client.
+    for (let i = 0; i < 400; i++) client.send(Buffer.alloc(64 * 1024));
+    for (let before = -1; client.socket.bytesWritten - client.socket.writableLength !== before;) {
+      before = client.socket.bytesWritten - client.socket.writableLength;
+      await sleep(300);
+    }
+    expect(client.socket.writableLength).toBeGreaterThan(0);
+    client.reset();
+    for (let i = 0; i < 300 && proxy.descriptors() >= descriptors; i++) await sleep(10);
+    expect(proxy.descriptors()).toBeLessThan(descriptors);
+  });
+
   test('is closed after proxy_read_timeout without a byte', async () => {
     await using backend = await startBackend(async (connection) => {
       await connection.readMessage();
