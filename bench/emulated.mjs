@@ -12,19 +12,18 @@
  * counts requests.
  */
 import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { measureInMachine, whyNotEmulated } from './emulator/measure.mjs';
+import { DEFAULT_PLAN, measureInMachine, whyNotEmulated } from './emulator/measure.mjs';
 import { table } from './lib/report.mjs';
 
 const { values } = parseArgs({
   options: {
     contestants: { type: 'string', default: 'millrace,nginx,haproxy' },
     workloads: { type: 'string', default: 'a,h,e' },
-    checkout: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
+    checkout: { type: 'string' },
     profile: { type: 'boolean', default: false },
-    'warm-up': { type: 'string', default: '25000' },
-    windows: { type: 'string', default: '2' },
+    'warm-up': { type: 'string', default: String(DEFAULT_PLAN.warmUp) },
+    windows: { type: 'string', default: String(DEFAULT_PLAN.windows) },
     json: { type: 'string' },
     limit: { type: 'string', default: '30' },
   },
@@ -70,7 +69,7 @@ async function main() {
   };
   const began = Date.now();
   const all = await measureInMachine(plan, {
-    checkout: values.checkout,
+    ...(values.checkout === undefined ? {} : { checkout: values.checkout }),
     limitMs: Number(values.limit) * 60_000,
     say: (line) => console.error(`${((Date.now() - began) / 1000).toFixed(0).padStart(5)} s  ${line}`),
   });

@@ -23,7 +23,7 @@ import { startFastBackend } from '../lib/backends.mjs';
 import { runLoad } from '../lib/load.mjs';
 import { processTree, start, stopAll } from '../lib/processes.mjs';
 import { KINDS, startContestant } from '../lib/proxies.mjs';
-import { LOADS } from '../lib/workloads.mjs';
+import { LOADS, WARM_UP } from '../lib/workloads.mjs';
 
 /**
  * @typedef {object} Plan
@@ -48,11 +48,23 @@ import { LOADS } from '../lib/workloads.mjs';
  * @property {string} workload
  * @property {number} errors
  * @property {Window} total of the measured windows
- * @property {Window[]} windows
- * @property {number} warmUp how many of the windows came before the measured ones
+ * @property {Window[]} windows that were measured
+ * @property {Window[]} before during the warm-up
  */
 
 const WINDOW_MS = 1000;
+
+/** Windows after which a warm-up ends also with fewer requests. */
+const LONGEST_WARM_UP = 8;
+
+/**
+ * Requests to measure for each connection, at least: one is under way on each when a window
+ * begins and ends, and how much of it the proxy has done by then is not known.
+ */
+const REQUESTS_EACH = 60;
+
+/** Long answers are few in a window: they are measured after a warm-up with short ones. */
+const LONG_ANSWERS = /^\/(64k|1m)$/;
 
 /** Contestants that are compiled before they start: a twentieth warms them up. */
 const NATIVE = /^(nginx|haproxy)/;
@@ -131,6 +143,57 @@ async function profile(pid, name) {
 }
 
 /**
+ * A load on a contestant, from which windows are taken while it runs.
+ * @param {import('../lib/proxies.mjs').Contestant} one
+ * @param {import('../lib/workloads.mjs').Workload} workload
+ */
+async function startLoad(one, workload) {
+  const ended = runLoad('wrk', { ...workload, port: one.port, seconds: 3600 });
+  const tool = await loadTool();
+  const bytes = requestBytes(workload);
+  const read = () => ({ ...executed(one.pid), requests: written(tool) / bytes });
+  let last = read();
+  const takeWindow = async () => {
+    await sleep(WINDOW_MS);
+    const now = read();
+    const requests = now.requests - last.requests;
+    if (requests < 1) throw new Error(`${one.name} answers nothing under workload ${workload.letter}`);
+    const main = (now.main - last.main) / requests;
+    const others = (now.others - last.others) / requests;
+    last = now;
+    console.log(`  ${one.name} ${workload.letter}: ${main.toFixed(0)} + ${others.toFixed(0)}`);
+    return { requests, main, others };
+  };
+  const stop = async () => {
+    const sent = written(tool) / bytes;
+    process.kill(tool, 'SIGINT');
+    const { requests, errors } = await ended;
+    // It goes on for a tenth of a second; more would mean that its requests look otherwise.
+    if (Math.abs(sent - requests) > 0.05 * requests + 1000) {
+      throw new Error(`wrk sent ${sent.toFixed(0)} requests and reports ${requests}`);
+    }
+    return errors;
+  };
+  return { takeWindow, stop };
+}
+
+/**
+ * Windows until so many requests were sent.
+ * @param {() => Promise<Window>} takeWindow
+ * @param {number} wanted
+ */
+async function warmUp(takeWindow, wanted) {
+  /** @type {Window[]} */
+  const windows = [];
+  for (let done = 0; done < wanted && windows.length < LONGEST_WARM_UP;) {
+    const window = await takeWindow();
+    windows.push(window);
+    done += window.requests;
+  }
+  return windows;
+}
+
+/**
  * @param {import('../lib/proxies.mjs').Kind} kind
  * @param {import('../lib/proxies.mjs').Backends} backends
  * @param {import('../lib/workloads.mjs').Workload} workload
@@ -138,42 +201,32 @@ async function profile(pid, name) {
  */
 async function measure(kind, backends, workload) {
   const one = await startContestant(kind, backends, { startMs: 60_000, scenario: workload.scenario });
-  const ended = runLoad('wrk', { ...workload, port: one.port, seconds: 3600 });
-  const tool = await loadTool();
-  const bytes = requestBytes(workload);
-  const read = () => ({ ...executed(one.pid), requests: written(tool) / bytes });
-  const warmUp = plan.warmUp / (NATIVE.test(kind.name) ? 20 : 1);
-  /** @type {Window[]} */
+  const wanted = plan.warmUp / (NATIVE.test(kind.name) ? 20 : 1);
+  const long = LONG_ANSWERS.test(workload.path);
+  if (long) {
+    const short = await startLoad(one, WARM_UP);
+    await warmUp(short.takeWindow, wanted);
+    await short.stop();
+  }
+  const load = await startLoad(one, workload);
+  const before = await warmUp(load.takeWindow, long ? wanted / 20 : wanted);
   const windows = [];
-  let first = Infinity;
-  for (let done = 0, last = read(); windows.length < first + plan.windows;) {
-    await sleep(WINDOW_MS);
-    const now = read();
-    const requests = now.requests - last.requests;
-    if (requests === 0) throw new Error(`${kind.name} answers nothing under workload ${workload.letter}`);
-    const main = (now.main - last.main) / requests;
-    const others = (now.others - last.others) / requests;
-    windows.push({ requests, main, others });
-    console.log(`  ${kind.name} ${workload.letter}: ${main.toFixed(0)} + ${others.toFixed(0)}`);
-    last = now;
-    done += requests;
-    if (done >= warmUp) first = Math.min(first, windows.length);
+  for (let done = 0; windows.length < plan.windows || done < workload.connections * REQUESTS_EACH;) {
+    const window = await load.takeWindow();
+    windows.push(window);
+    done += window.requests;
   }
   if (plan.profile) await profile(one.pid, `${kind.name}-${workload.letter}`);
-  const sent = written(tool) / bytes;
-  process.kill(tool, 'SIGINT');
-  const { requests, errors } = await ended;
+  const errors = await load.stop();
   await one.stop();
-  // It goes on for a tenth of a second; more would mean that its requests look otherwise.
-  if (Math.abs(sent / requests - 1) > 0.05) throw new Error(`wrk answered ${requests} of ${sent} requests`);
   return {
     contestant: kind.name,
     version: one.version,
     workload: workload.letter,
     errors,
-    total: together(windows.slice(first)),
+    total: together(windows),
     windows,
-    warmUp: first,
+    before,
   };
 }
 

@@ -10,6 +10,11 @@ import { readProfile } from './profile.mjs';
 
 const GUEST = fileURLToPath(new URL('./guest.mjs', import.meta.url));
 
+/** Requests of a warm-up and windows of a measurement: enough, and not more. */
+export const DEFAULT_PLAN = { warmUp: 25_000, windows: 2 };
+
+const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
+
 /** @typedef {import('./guest.mjs').Measured & { profile?: import('./profile.mjs').Profile }} Result */
 
 /** A word for the shell. @param {string} text */
@@ -28,13 +33,16 @@ export function whyNotEmulated(profile) {
 /**
  * Runs the plan in the machine.
  * @param {import('./guest.mjs').Plan} plan
- * @param {object} options
- * @param {string} options.checkout working tree whose Millrace is measured, built there
- * @param {number} options.limitMs
- * @param {(line: string) => void} options.say gets what the machine says
+ * @param {object} [options]
+ * @param {string} [options.checkout] working tree whose Millrace is measured, built there; else this
+ * @param {number} [options.limitMs] half an hour unless given
+ * @param {(line: string) => void} [options.say] gets what the machine says
  * @returns {Promise<Result[]>}
  */
-export async function measureInMachine(plan, { checkout, limitMs, say }) {
+export async function measureInMachine(
+  plan,
+  { checkout = CHECKOUT, limitMs = 1_800_000, say = () => {} } = {},
+) {
   const command = [
     `export MILLRACE_BINARY=${quoted(join(resolve(checkout), 'bin/millrace'))}`,
     `export PATH=${quoted(process.env['PATH'] ?? '')} HOME=/run TMPDIR=/run`,

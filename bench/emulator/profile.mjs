@@ -6,7 +6,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { plainName, readMap } from '../lib/callgrind.mjs';
 
 /** First address of the kernel's half. */
 const KERNEL = 0xffff_8000_0000_0000n;
@@ -27,49 +28,15 @@ const REPEATING =
  */
 
 /**
- * @typedef {object} Code
- * @property {bigint} begin
- * @property {bigint} end
- * @property {string} name
- */
-
-/**
- * V8's map of compiled code, one line for each function: address, size, name.
- * @param {string} text
- * @returns {Code[]}
- */
-function readMap(text) {
-  return text.split('\n').flatMap((line) => {
-    const [, start, size, name] = /^([0-9a-f]+) ([0-9a-f]+) (.+)$/.exec(line) ?? [];
-    if (start === undefined || size === undefined || name === undefined) return [];
-    const begin = BigInt(`0x${start}`);
-    return [{ begin, end: begin + BigInt(`0x${size}`), name }];
-  });
-}
-
-/**
- * The kernel's own list of its functions; each ends where the next begins.
+ * Names the kernel's functions by address; each ends where the next begins.
  * @param {string} text of /proc/kallsyms
- * @returns {Code[]}
  */
 function readKernel(text) {
   const functions = [...text.matchAll(/^([0-9a-f]+) [tTwW] (\S+)/gm)]
     .map(([, address, name = '']) => ({ begin: BigInt(`0x${address}`), name }))
-    .filter(({ begin }) => begin >= KERNEL)
     .sort((a, b) => Number(a.begin - b.begin));
-  return functions.map((one, i) => ({ ...one, end: functions[i + 1]?.begin ?? one.begin + 1n }));
+  return (/** @type {bigint} */ address) => functions.findLast(({ begin }) => begin <= address)?.name;
 }
-
-/**
- * Of two that hold an address the later one: memory of compiled code is used again.
- * @param {readonly Code[]} codes
- * @param {bigint} address
- */
-const nameAt = (codes, address) =>
-  codes.findLast(({ begin, end }) => begin <= address && address < end)?.name;
-
-/** A function of JavaScript without the folder of its file. @param {string} name */
-const shortName = (name) => name.replace(/(file:\/\/)?\/\S*\/(?=[^/]+:[0-9]+)/, '');
 
 /**
  * @param {Buffer} data what perf recorded
@@ -79,26 +46,33 @@ const shortName = (name) => name.replace(/(file:\/\/)?\/\S*\/(?=[^/]+:[0-9]+)/, 
  */
 export function readProfile(data, kallsyms, maps) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-profile-'));
-  const file = join(folder, 'data');
-  writeFileSync(file, data);
-  const args = ['script', '-i', file, '-F', 'ip,sym,dso'];
+  const recorded = join(folder, 'data');
+  writeFileSync(recorded, data);
+  const args = ['script', '-i', recorded, '-F', 'ip,sym,dso'];
   const { stdout, stderr, status } = spawnSync('perf', args, { encoding: 'utf8', maxBuffer: 1 << 28 });
   rmSync(folder, { recursive: true, force: true });
   if (status !== 0) throw new Error(`perf script: ${stderr}`);
   const kernel = readKernel(String(kallsyms));
   const compiled = readMap(maps.map(String).join('\n'));
+  const nameOf = (
+    /** @type {bigint} */ address,
+    /** @type {string} */ symbol,
+    /** @type {string} */ file,
+  ) => {
+    if (address >= KERNEL) return `${kernel(address)} (kernel)`;
+    if (symbol !== '[unknown]') return `${plainName(symbol)} ${basename(file)}`;
+    return compiled(Number(address)) ?? `(unknown) ${basename(file)}`;
+  };
   /** @type {Map<string, { name: string, count: number, address: bigint }>} */
   const places = new Map();
   for (const line of stdout.split('\n')) {
-    const [, ip = '', symbol = '', dso] = /^\s*([0-9a-f]+) (.*) \((.*)\)$/.exec(line) ?? [];
-    if (dso === undefined) continue;
+    const [, ip = '', symbol = '', file] = /^\s*([0-9a-f]+) (.*) \((.*)\)$/.exec(line) ?? [];
+    if (file === undefined) continue;
     const place = places.get(ip);
     if (place !== undefined) place.count += 1;
     else {
       const address = BigInt(`0x${ip}`);
-      const known = symbol === '[unknown]' ? nameAt(compiled, address) : symbol;
-      const name = address >= KERNEL ? nameAt(kernel, address) : known;
-      places.set(ip, { name: shortName(name ?? `[${dso}]`), count: 1, address });
+      places.set(ip, { name: nameOf(address, symbol, file), count: 1, address });
     }
   }
   /** @type {Map<string, number>} */

@@ -6,9 +6,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { measureInMachine, whyNotEmulated } from '../emulator/measure.mjs';
-import { countWithCallgrind, shortName, whyNoCallgrind } from './callgrind.mjs';
+import { DEFAULT_PLAN, measureInMachine, whyNotEmulated } from '../emulator/measure.mjs';
+import { countWithCallgrind, whyNoCallgrind } from './callgrind.mjs';
 import { countInstructions, whyNoInstructions } from './counters.mjs';
 import { functionShares } from './cpu-profile.mjs';
 import { runLoad, TOOLS } from './load.mjs';
@@ -91,14 +90,12 @@ const emulator = {
   quick: false,
   whyNot: () => whyNotEmulated(true),
   count: async ({ name }, { letter }) => {
-    const plan = { contestants: [name], workloads: [letter], warmUp: 25_000, windows: 2, profile: true };
-    const checkout = fileURLToPath(new URL('../..', import.meta.url));
-    const options = { checkout, limitMs: 30 * 60_000, say: () => {} };
-    const [one] = await measureInMachine(plan, options);
+    const plan = { ...DEFAULT_PLAN, contestants: [name], workloads: [letter], profile: true };
+    const [one] = await measureInMachine(plan);
     if (one === undefined) throw new Error(`nothing was counted of ${name}`);
     // A repeated instruction counts once for a processor, for the machine as often as it repeats.
     const total = one.total.main + one.total.others;
-    const named = (one.profile?.functions ?? []).map(([text, share]) => [shortName(text), share * total]);
+    const named = (one.profile?.functions ?? []).map(([text, share]) => [text, share * total]);
     return {
       perRequest: total * (1 - (one.profile?.repeated ?? 0)),
       functions: Object.fromEntries(named),
