@@ -118,6 +118,10 @@ export class Downstream implements ConnectionHandler {
     else if (this.#state === EXCHANGE && this.exchange !== null) this.exchange.onClientEnd();
   }
 
+  onRelayed(): void {
+    this.exchange?.body.relayed();
+  }
+
   onDrain(): void {
     if (this.exchange !== null) this.exchange.onClientDrain();
     else if (this.#state === HEAD && this.inputLength > 0) this.process();

@@ -13,6 +13,7 @@
  * connection is paused, and the other way round for the request's body.
  */
 import type { Connection } from '../reactor/connection.js';
+import type { Relay } from '../reactor/relay.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import { otherAnswer } from './other-answer.js';
@@ -208,6 +209,15 @@ export class ProxyRun implements BodySink {
     if (!up.connection.connecting) this.#expectResponse(up);
   }
 
+  relayBody(length: number): Relay | null {
+    const up = this.#up;
+    return up === null || this.#state !== HEAD ? null : this.#sender.relay(up.connection, length);
+  }
+
+  onBodyMoved(length: number): void {
+    this.#attempt.bytesSent += length;
+  }
+
   onBodyEnd(): void {
     if (this.#state === COLLECT) {
       this.#begin();
@@ -262,8 +272,9 @@ export class ProxyRun implements BodySink {
       this.#expectResponse(up);
       return;
     }
-    const { connecting, queuedBytes } = up.connection;
-    const waitsForBody = this.#state === HEAD && !connecting && !this.#sender.complete && queuedBytes === 0;
+    const { connecting, queuedBytes, relayedInto } = up.connection;
+    const waitsForBody =
+      this.#state === HEAD && !connecting && !this.#sender.complete && queuedBytes === 0 && !relayedInto;
     if (waitsForBody || this.#upstreamPaused) {
       // The client is the slow one; its own deadline watches it.
       this.#expectResponse(up);
@@ -363,6 +374,8 @@ export class ProxyRun implements BodySink {
 
   /** Starts or renews the deadline: for sending while bytes are queued, else for the answer. */
   #expectResponse(up: UpstreamConnection): void {
+    // The relay of an upload moves the deadline by itself.
+    if (up.connection.relayedInto) return;
     const queued = up.connection.queuedBytes > 0;
     const timeoutMs = queued ? this.#plan.config.sendTimeoutMs : this.#answerTimeoutMs();
     up.connection.setDeadline(this.#context.nowMs + timeoutMs);
@@ -477,6 +490,7 @@ export class ProxyRun implements BodySink {
     const attempt = this.#attempt;
     attempt.responseTimeMs = this.#context.nowMs - attempt.startedMs;
     const up = this.#up;
+    if (!this.#sender.complete) exchange.body.settle();
     this.#state = IDLE;
     this.#up = null;
     this.#releasePeer(false);

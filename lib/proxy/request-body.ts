@@ -8,6 +8,7 @@
  *      └───────────discard()────► discarding
  */
 import { ChunkedDecoder } from '../http/chunked.js';
+import type { Relay } from '../reactor/relay.js';
 import { CONTENT_LENGTH } from '../http/known-headers.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ReplayBuffer } from './replay-buffer.js';
@@ -16,10 +17,17 @@ import type { SegmentWriter } from './segment-writer.js';
 /** Takes a body; the bytes lie in the arena and are gone when the call returns. */
 export interface BodySink {
   onBodyData(offset: number, length: number): void;
+  /** So much is left: a relay that moves it, or null when the sink wants to see it. */
+  relayBody(length: number): Relay | null;
+  /** The relay has sent so much. */
+  onBodyMoved(length: number): void;
   onBodyEnd(): void;
   /** The body is bad (400) or too large (413). */
   onBodyError(status: number): void;
 }
+
+/** As in upstream-response.ts. */
+const RELAY_FROM_BYTES = 256 * 1024;
 
 const DONE = 0;
 const WAITING = 1;
@@ -36,6 +44,8 @@ export class RequestBody {
   #chunked = false;
   /** With Content-Length: bytes still to come. */
   #remaining = 0;
+  /** Moves the rest of a long one. */
+  #relay: Relay | null = null;
   /** Body bytes received, framing included. */
   bytesReceived = 0;
   /** 100 (Continue) was sent. */
@@ -73,6 +83,7 @@ export class RequestBody {
   }
 
   close(): void {
+    this.settle();
     this.#state = DONE;
     this.#sink = null;
   }
@@ -143,6 +154,7 @@ export class RequestBody {
 
   /** Takes the body away from its sink; the rest waits for another one, or to be thrown away. */
   detach(): void {
+    this.settle();
     this.#sink = null;
     if (this.#state === READING || this.#state === HELD_BACK) this.#state = WAITING;
   }
@@ -183,6 +195,7 @@ export class RequestBody {
 
   /** Throws away what still comes. */
   discard(): void {
+    this.settle();
     if (this.#state === DONE) return;
     this.#state = DISCARDING;
     this.#sink = null;
@@ -228,6 +241,32 @@ export class RequestBody {
     else this.watch();
     sink?.onBodyData(offset, length);
     if (ended) this.#ended(sink, discarding);
+    else if (this.#remaining >= RELAY_FROM_BYTES) this.#startRelay();
+  }
+
+  #startRelay(): void {
+    if (this.#state !== READING || this.#sink === null || this.#exchange.downstream.inputLength > 0) return;
+    this.#relay = this.#sink.relayBody(this.#remaining);
+  }
+
+  /** The relay has moved the rest. */
+  relayed(): void {
+    const sink = this.#sink;
+    this.settle();
+    if (this.#state !== READING || this.#remaining > 0) return;
+    this.#state = DONE;
+    this.#ended(sink, false);
+  }
+
+  /** Ends a relay wherever it is, and takes over what it has moved. */
+  settle(): void {
+    const relay = this.#relay;
+    if (relay === null) return;
+    this.#relay = null;
+    relay.stop();
+    this.bytesReceived += relay.received;
+    this.#remaining -= relay.received;
+    this.#sink?.onBodyMoved(relay.sent);
   }
 
   #feedChunks(): void {

@@ -3,6 +3,7 @@
  * framing that it came in: what was kept of it first, the rest as it arrives.
  */
 import type { Connection } from '../reactor/connection.js';
+import { canRelay, type Relay, startRelay } from '../reactor/relay.js';
 import type { AttemptRecord } from './attempts.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
@@ -118,6 +119,17 @@ export class RequestSender {
     writer.copy(offset, length);
     writer.constant(common.crlf);
     return this.#flush(to);
+  }
+
+  /** Lets the next `length` bytes of the body go to a connection as they come; null when they cannot. */
+  relay(to: Connection, length: number): Relay | null {
+    const { head, downstream, location } = this.#exchange;
+    const from = downstream.connection;
+    // What could still be sent again has to be kept.
+    if (!this.sendsBody || head.chunked || this.replay.complete) return null;
+    if (from.paused || to.connecting || to.queuedBytes > 0 || !canRelay(from, to)) return null;
+    const timeouts = { sourceMs: location.clientBodyTimeoutMs, targetMs: this.#plan.config.sendTimeoutMs };
+    return startRelay(from, to, length, timeouts, false);
   }
 
   /** The body has ended. */

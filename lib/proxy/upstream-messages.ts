@@ -7,7 +7,7 @@ export function timedOut(connection: Connection, inBody: boolean): string {
   let doing = 'reading response header from upstream';
   if (connection.connecting) doing = 'connecting to upstream';
   else if (inBody) doing = 'reading upstream';
-  else if (connection.queuedBytes > 0) doing = 'sending request to upstream';
+  else if (connection.queuedBytes > 0 || connection.relayedInto) doing = 'sending request to upstream';
   return `upstream timed out (110: Connection timed out) while ${doing}`;
 }
 
