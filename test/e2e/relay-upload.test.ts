@@ -245,7 +245,7 @@ describe('an upload that does not end', () => {
       );
       if (how === 'end') client.socket.end();
       else client.socket.resetAndDestroy();
-      const { socket } = backend.uploads[count] as Upload;
+      const { socket } = backend.uploads[count];
       await until(
         () => socket.readableEnded || socket.destroyed,
         () => how,

@@ -9,6 +9,7 @@ import {
   existsSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   readFileSync,
   rmSync,
   chmodSync,
@@ -83,9 +84,26 @@ export class Proxy implements AsyncDisposable {
     return Number(match?.[1]) * 1024;
   }
 
-  /** Number of open descriptors of the serving process. */
+  /** Number of open descriptors of the serving process, without pipes: relays keep some for later. */
   descriptors(): number {
-    return readdirSync(`/proc/${this.pid}/fd`).length;
+    return this.#links().filter((link) => !link.startsWith('pipe:')).length;
+  }
+
+  /** Number of ends of pipes that the serving process has. */
+  pipes(): number {
+    return this.#links().filter((link) => link.startsWith('pipe:')).length;
+  }
+
+  /** What its descriptors are. */
+  #links(): string[] {
+    const folder = `/proc/${this.pid}/fd`;
+    return readdirSync(folder).map((name) => {
+      try {
+        return readlinkSync(`${folder}/${name}`);
+      } catch {
+        return 'closed meanwhile';
+      }
+    });
   }
 
   /** Content of a file below the prefix, '' when it is not there. */
