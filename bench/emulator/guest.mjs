@@ -139,7 +139,8 @@ async function profile(pid, name) {
   for (const each of pids.filter((one) => existsSync(`/tmp/perf-${one}.map`))) {
     copyFileSync(`/tmp/perf-${each}.map`, join(folder, `${name}.${each}.map`));
   }
-  copyFileSync('/proc/kallsyms', join(folder, 'kallsyms'));
+  // Not by copyFileSync: a file of /proc says that it is empty.
+  writeFileSync(join(folder, 'kallsyms'), readFileSync('/proc/kallsyms'));
 }
 
 /**

@@ -148,6 +148,11 @@ export async function runInMachine({ command, limitMs, say, memoryMb = 3072 }) {
   const kernel = findKernel();
   const folder = mkdtempSync(join(tmpdir(), 'millrace-machine-'));
   const results = mkdtempSync(join(tmpdir(), 'millrace-results-'));
+  const remove = () => {
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(results, { recursive: true, force: true });
+  };
+  process.once('exit', remove);
   const image = join(folder, 'kernel');
   const root = join(folder, 'initrd');
   writeFileSync(image, unpackedKernel(readFileSync(kernel.image)));
@@ -177,8 +182,8 @@ export async function runInMachine({ command, limitMs, say, memoryMb = 3072 }) {
     await runQemu(args, limitMs, say);
     return new Map(readdirSync(results).map((name) => [name, readFileSync(join(results, name))]));
   } finally {
-    rmSync(folder, { recursive: true, force: true });
-    rmSync(results, { recursive: true, force: true });
+    process.removeListener('exit', remove);
+    remove();
   }
 }
 

@@ -16,8 +16,7 @@ const KERNEL = 0xffff_8000_0000_0000n;
  * The kernel's functions whose work is one repeated instruction (rep movs, rep stos). A
  * processor counts it once, however often it repeats; the emulator counts each repetition.
  */
-const REPEATING =
-  /^(copy_user_generic_string|rep_movs_alternative|rep_stos_alternative|__?memcpy|__?memset|memset_orig|clear_page_rep)$/;
+const REPEATING = /^(copy_user_generic_string|rep_(movs|stos)_alternative|_?_?mem(cpy|set)|clear_page_rep) /;
 
 /**
  * @typedef {object} Profile
