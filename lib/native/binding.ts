@@ -276,8 +276,9 @@ export interface NativeBinding {
   readonly scanFields: (this: void) => void;
   /**
    * Writes a message head, with [steps, stepCount, to, capacity, records, recordCount, base,
-   * dropFlags, drop] and slots (Int32 pairs [offset, length]) from the 64th register on; see
-   * lib/http/head-composer.ts. Result: its length, -ENOBUFS when it does not fit.
+   * dropFlags, drop, handle] and slots (Int32 pairs [offset, length]) from the 64th register on; see
+   * lib/proxy/head-composer.ts. With a handle >= 0 it is sent as well. Result: its length, -ENOBUFS
+   * when it does not fit; what send returned is in the second register.
    */
   readonly compose: (this: void) => void;
   /**

@@ -80,7 +80,8 @@ export const COMPOSE_SLOTS = R + 64;
  * Writes a message head to [to, to + capacity) by `stepCount` steps at byte offset `steps`.
  * Its source of fields: `recordCount` records at byte offset `records` of a head at `base`;
  * left out is what has one of `dropFlags` (as in records), or whose id has a 1 in the 256
- * bytes at `drop`. Result: its length, -ENOBUFS when it does not fit, -EFAULT.
+ * bytes at `drop`. With `handle` >= 0 the head is also sent there, see {@link composedSent}.
+ * Result: its length, -ENOBUFS when it does not fit, -EFAULT.
  */
 export function composeHead(
   steps: number,
@@ -92,6 +93,7 @@ export function composeHead(
   base: number,
   dropFlags: number,
   drop: number,
+  handle: number,
 ): number {
   i32[R] = steps | 0;
   i32[R + 1] = stepCount | 0;
@@ -102,6 +104,12 @@ export function composeHead(
   i32[R + 6] = base | 0;
   i32[R + 7] = dropFlags | 0;
   i32[R + 8] = drop | 0;
+  i32[R + 9] = handle | 0;
   compose();
   return i32[R];
+}
+
+/** What `sendBytes` would have returned for the head that {@link composeHead} has just written and sent. */
+export function composedSent(): number {
+  return i32[R + 1];
 }

@@ -33,5 +33,6 @@ function load(): NativeBinding {
   }
 }
 
+// Copied, since the exports that an addon fills one by one are looked up by hashing at every call.
 /** The addon of this environment. Throws while importing when it cannot be loaded, with what to do. */
-export const native: NativeBinding = load();
+export const native: NativeBinding = { ...load() };

@@ -9,7 +9,7 @@
  */
 import type { MessageHead } from '../http/message-head.js';
 import { host } from '../native/host.js';
-import { COMPOSE_SLOTS, composeHead } from '../native/hot.js';
+import { COMPOSE_SLOTS, composedSent, composeHead } from '../native/hot.js';
 import type { ComposeProgram } from './compose-program.js';
 import type { ArenaBytes, HeadOutput } from './segment-writer.js';
 
@@ -127,13 +127,20 @@ export class HeadComposer implements HeadOutput {
   /**
    * Writes the head to `output`. `source` gives the received fields (null: none); left out
    * is what has a flag in `dropFlags` (fields.ts), or an id with a 1 in the table at `drop`.
-   * Result: its length, or -1 when it does not fit.
+   * With `sendTo` (a connection's `directHandle`) it is also sent, and {@link sent} says what
+   * the kernel took. Result: its length, or -1 when it does not fit.
    */
-  compose(program: ComposeProgram, source: MessageHead | null, dropFlags: number, drop: number): number {
+  compose(
+    program: ComposeProgram,
+    source: MessageHead | null,
+    dropFlags: number,
+    drop: number,
+    sendTo = -1,
+  ): number {
     if (this.#overflowed) return -1;
     const length =
       source === null
-        ? composeHead(program.offset, program.count, OUTPUT, OUTPUT_BYTES, 0, 0, 0, 0, drop)
+        ? composeHead(program.offset, program.count, OUTPUT, OUTPUT_BYTES, 0, 0, 0, 0, drop, sendTo)
         : composeHead(
             program.offset,
             program.count,
@@ -144,8 +151,14 @@ export class HeadComposer implements HeadOutput {
             source.base,
             dropFlags << 8,
             drop,
+            sendTo,
           );
     return length < 0 ? -1 : length;
+  }
+
+  /** Bytes that the kernel took of the head that was composed and sent last, or -errno. */
+  get sent(): number {
+    return composedSent();
   }
 
   /** Makes what the slot holds end where text is written, with room for `length` bytes more. */

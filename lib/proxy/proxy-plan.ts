@@ -196,9 +196,16 @@ export class ProxyPlan {
    * Composes the request head for a backend into the worker's writer, up to and
    * including the empty line, and the body that takes the place of the client's; with
    * Expect when `asks`. `length`: of a chunked body that goes on with its length, else -1.
+   * `sendTo`: the handle to which the head is sent at once, or -1; only where nothing follows it.
    * Result: whether it asks for an upgrade.
    */
-  compose(exchange: ExchangeImpl, passed: PassedRequest, asks: boolean, length: number): boolean {
+  compose(
+    exchange: ExchangeImpl,
+    passed: PassedRequest,
+    asks: boolean,
+    length: number,
+    sendTo: number,
+  ): boolean {
     const { composer, writer } = this.#context;
     const { request } = this.config;
     const { head } = exchange;
@@ -222,7 +229,8 @@ export class ProxyPlan {
     const own = request.body === undefined ? undefined : request.body.get(exchange);
     this.#endHead(exchange, passed, asks, body, passes, length, own);
     const drop = body ? this.#dropped : this.#droppedBodiless;
-    const written = composer.compose(this.#program, passes ? head : null, this.#hideNames(head), drop);
+    const source = passes ? head : null;
+    const written = composer.compose(this.#program, source, this.#hideNames(head), drop, sendTo);
     writer.reset();
     if (written < 0) writer.fail();
     else writer.copy(composer.output, written);

@@ -43,7 +43,7 @@ export class RelayedHead {
   /**
    * Writes it to the composer's output, with `status` instead of the backend's, without
    * fields that the plan found repeated, and
-   * `bodyLength` bytes at `bodyOffset` behind it. Result: the length of all, or -1 when it
+   * `bodyLength` bytes at `bodyOffset` behind it, and sends that to the handle `sendTo` (-1: not). Result: the length of all, or -1 when it
    * does not fit.
    */
   write(
@@ -56,6 +56,7 @@ export class RelayedHead {
     keepAlive: boolean,
     bodyOffset: number,
     bodyLength: number,
+    sendTo: number,
   ): number {
     const composer = this.#composer;
     const { common } = this.#context;
@@ -89,7 +90,7 @@ export class RelayedHead {
     composer.set(this.#body, bodyOffset, bodyLength);
     const noLength = status === 204 || exchange.writer.contentLength < 0 || chunked;
     const drop = noLength ? plan.hiddenNoLength : plan.hidden;
-    return composer.compose(this.#program, up, hideFields(exchange, up, plan, repeated), drop);
+    return composer.compose(this.#program, up, hideFields(exchange, up, plan, repeated), drop, sendTo);
   }
 
   /** As received where it is in canonical form and the status stays. */

@@ -89,9 +89,17 @@ export class RequestSender {
     this.#attempt = attempt;
     this.asks = this.sendsBody && this.#plan.forwardsExpect && body.untouched;
     const loses = this.#loses();
-    this.upgrading = this.#plan.compose(this.#exchange, this, this.asks, loses ? this.replay.length : -1);
+    const alone = !this.sendsBody && this.#plan.config.request.body === undefined;
+    const direct = alone ? to.directHandle : -1;
+    const length = loses ? this.replay.length : -1;
+    this.upgrading = this.#plan.compose(this.#exchange, this, this.asks, length, direct);
     if (writer.overflowed) return TOO_LARGE;
     this.complete = true;
+    if (direct >= 0) {
+      const { output, sent } = context.composer;
+      attempt.bytesSent += writer.total;
+      return to.wroteDirectly(output, writer.total, sent) ? SENT : SENT_ABOVE;
+    }
     if (this.sendsBody) {
       if (this.replay.length > INLINE_REPLAY_BYTES) {
         this.#flush(to);

@@ -259,6 +259,9 @@ export class ResponseWriter {
     this.#decideKeepAlive();
     const relays = this.#mode !== NO_BODY;
     const inline = relays && this.#mode !== CHUNKED && bodyLength <= JOINED_BODY_BYTES ? bodyLength : 0;
+    const { connection } = exchange.downstream;
+    const whole = !relays || (inline === bodyLength && this.#mode !== CHUNKED);
+    const direct = whole ? connection.directHandle : -1;
     const total = context.relayedHead.write(
       exchange,
       up,
@@ -269,6 +272,7 @@ export class ResponseWriter {
       this.keepAlive,
       bodyOffset,
       inline,
+      direct,
     );
     if (total < 0) {
       exchange.log('error', 'the response head is too large');
@@ -278,10 +282,9 @@ export class ResponseWriter {
     this.headSent = true;
     this.bytesSent += total;
     this.bodyBytesSent += inline;
-    const { output } = context.composer;
-    if (!relays || (inline === bodyLength && this.#mode !== CHUNKED)) {
-      return this.#watch(exchange.downstream.connection.writeArena(output, total));
-    }
+    const { output, sent } = context.composer;
+    if (direct >= 0) return this.#watch(connection.wroteDirectly(output, total, sent));
+    if (whole) return this.#watch(connection.writeArena(output, total));
     const { writer } = context;
     writer.reset();
     writer.copy(output, total);

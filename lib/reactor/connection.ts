@@ -44,15 +44,10 @@ import type { ConnectionHandler } from './connection-handler.js';
 import { Endpoints } from './endpoints.js';
 import { RELAYED_INTO, RELAYING, relayClosed, relayGoesOn, relayMayStart, relayOver } from './relay.js';
 import { setSegments } from './segments.js';
-import type { Transport } from './transport.js';
-import { WriteQueue } from './write-queue.js';
+import { plainTransport, type Transport } from './transport.js';
+import { HIGH_WATERMARK, LOW_WATERMARK, WriteQueue } from './write-queue.js';
 
 export type { ConnectionHandler } from './connection-handler.js';
-
-/** Default of the high watermark in bytes: a write that leaves more in the queue returns false. */
-export const HIGH_WATERMARK = 64 * 1024;
-/** Default of the low watermark in bytes: onDrain is called at or below. */
-export const LOW_WATERMARK = 32 * 1024;
 
 const CONNECTING = 1;
 /** end() was called. */
@@ -229,32 +224,30 @@ export class Connection implements Owner, TimerOwner, Closing {
     return this.writeSegments(setSegments(offset, length, 0, 0), 1, length);
   }
 
-  /** As {@link writeArena} for two ranges (a head and the beginning of its body) in one writev. */
-  writeArena2(offset1: number, length1: number, offset2: number, length2: number): boolean {
-    return this.writeSegments(setSegments(offset1, length1, offset2, length2), 2, length1 + length2);
-  }
-
   /**
    * As {@link writeArena} for `count` (at most MAX_SEGMENTS) ranges in one writev: Int32 pairs
    * [offset, length] at byte offset `pairs` of the arena, `total` bytes in all.
    */
   writeSegments(pairs: number, count: number, total: number): boolean {
     if ((this.#state & (UNWRITABLE | RELAYED_INTO)) !== 0) return this.#refuseWrite();
-    let taken = 0;
     if (this.#queue === null && (this.#state & CONNECTING) === 0) {
-      if (total === 0) return true;
-      taken = this.#transport.writev(this.#handle, pairs, count);
-      if (taken === total) return true;
-      if (taken < 0) {
-        if (taken !== -EAGAIN) {
-          this.#failWrite(-taken);
-          return false;
-        }
-        taken = 0;
-      }
+      return (
+        total === 0 || this.#wrote(pairs, count, total, this.#transport.writev(this.#handle, pairs, count))
+      );
     }
     const queue = (this.#queue ??= new WriteQueue());
-    return this.#queued(queue.appendSegments(pairs, count, taken));
+    return this.#queued(queue.appendSegments(pairs, count, 0));
+  }
+
+  /** The native handle, for who sends by a call of its own and then calls {@link wroteDirectly}; -1: not now. */
+  get directHandle(): number {
+    const free = this.#queue === null && (this.#state & (UNWRITABLE | RELAYED_INTO | CONNECTING)) === 0;
+    return free && this.#transport === plainTransport ? this.#handle : -1;
+  }
+
+  /** As {@link writeArena} of a range of which send has just taken `taken` bytes, or returned -errno. */
+  wroteDirectly(offset: number, length: number, taken: number): boolean {
+    return taken === length || this.#wrote(setSegments(offset, length, 0, 0), 1, length, taken);
   }
 
   /**
@@ -527,6 +520,17 @@ export class Connection implements Owner, TimerOwner, Closing {
     if (from === bytes.length) return true;
     const queue = (this.#queue ??= new WriteQueue());
     return this.#queued(queue.appendBytes(bytes, from));
+  }
+
+  /** The result of a write of which `taken` bytes went out; -errno for none. */
+  #wrote(pairs: number, count: number, total: number, taken: number): boolean {
+    if (taken === total) return true;
+    if (taken < 0 && taken !== -EAGAIN) {
+      this.#failWrite(-taken);
+      return false;
+    }
+    const queue = (this.#queue ??= new WriteQueue());
+    return this.#queued(queue.appendSegments(pairs, count, Math.max(0, taken)));
   }
 
   /** The result of a write that was queued. */

@@ -13,7 +13,8 @@ import { host } from '../native/host.js';
 import { MillraceError, systemError } from '../errors/millrace-error.js';
 import { Deferred } from '../util/deferred.js';
 import { Fifo } from '../util/fifo.js';
-import { HIGH_WATERMARK, type Connection, type ConnectionHandler } from './connection.js';
+import type { Connection, ConnectionHandler } from './connection.js';
+import { HIGH_WATERMARK } from './write-queue.js';
 import { addTask, requestCheckpoint } from './dispatch.js';
 import type { StreamReader } from './stream-reader.js';
 

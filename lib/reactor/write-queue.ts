@@ -30,6 +30,11 @@ interface Block {
 /** Stands for a second block when there is none. */
 const NO_BLOCK: Block = { offset: 0, size: 0, start: 0, end: 0 };
 
+/** Default of the high watermark in bytes: a write that leaves more in the queue returns false. */
+export const HIGH_WATERMARK = 64 * 1024;
+/** Default of the low watermark in bytes: onDrain is called at or below. */
+export const LOW_WATERMARK = 32 * 1024;
+
 /** The write queue of one connection. */
 export class WriteQueue {
   #blocks: Block[] = [];

@@ -116,7 +116,8 @@ napi_value JoinCall(napi_env env, napi_callback_info info) {
   });
 }
 
-// steps, stepCount, to, capacity, records, recordCount, base, dropFlags, drop; and the slots
+// steps, stepCount, to, capacity, records, recordCount, base, dropFlags, drop, handle; and the
+// slots. With a handle (>= 0) what was written is sent; the second register then says how much.
 napi_value ComposeCall(napi_env env, napi_callback_info info) {
   return WithRegisters(env, info, [](Host& host, int32_t* r) {
     constexpr int32_t kStep = sizeof(ComposeStep), kRecord = sizeof(FieldRecord);
@@ -136,7 +137,12 @@ napi_value ComposeCall(napi_env env, napi_callback_info info) {
                                host.At(r[8])};
     const int length = ComposeHead(memory, arena.At<ComposeStep>(static_cast<size_t>(r[0])), r[1],
                                    source, r[2], r[3]);
-    if (length >= 0) return length;
+    if (length >= 0) {
+      if (r[9] >= 0) {
+        r[1] = Send(host.loop(), r[9], host.At(r[2]), static_cast<size_t>(length));
+      }
+      return length;
+    }
     return length == kComposeTooLong ? -ENOBUFS : -EFAULT;
   });
 }

@@ -68,13 +68,40 @@ int Address::Parse(const char* text, int port) {
   return 0;
 }
 
+namespace {
+
+char* AppendDecimal(char* at, unsigned value) {
+  char digits[10];
+  int count = 0;
+  do {
+    digits[count++] = static_cast<char>('0' + value % 10);
+    value /= 10;
+  } while (value > 0);
+  while (count > 0) *at++ = digits[--count];
+  return at;
+}
+
+// "127.0.0.1 80". Every accepted connection asks for its own: printf takes ten times as long.
+size_t FormatV4(const sockaddr_in& address, char* text) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&address.sin_addr);
+  char* at = text;
+  for (int i = 0; i < 4; ++i) {
+    at = AppendDecimal(at, bytes[i]);
+    *at++ = i < 3 ? '.' : ' ';
+  }
+  at = AppendDecimal(at, ntohs(address.sin_port));
+  *at = '\0';
+  return static_cast<size_t>(at - text);
+}
+
+}  // namespace
+
 size_t Address::Format(char (&text)[kMaxText]) const {
   text[0] = '\0';
   char host[INET6_ADDRSTRLEN];
   int written = 0;
   if (length >= sizeof v4 && family() == AF_INET) {
-    if (inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host) == nullptr) return 0;
-    written = std::snprintf(text, kMaxText, "%s %d", host, ntohs(v4.sin_port));
+    return FormatV4(v4, text);
   } else if (length >= sizeof v6 && family() == AF_INET6) {
     if (inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host) == nullptr) return 0;
     if (v6.sin6_scope_id != 0) {

@@ -121,9 +121,9 @@ describe('arguments', () => {
     expect(scanBytes(layout.size - 8, 10, 0)).toBe(fault);
     expect(joinBytes(layout.size - 8, layout.scratch, 4, layout.scratch, 5)).toBe(fault);
     expect(joinBytes(layout.scratch, layout.scratch, 4, layout.size, 1)).toBe(fault);
-    expect(composeHead(layout.scratch + 2, 1, layout.scratch, 10, 0, 0, 0, 0, 0)).toBe(fault);
-    expect(composeHead(layout.size, 1, layout.scratch, 10, 0, 0, 0, 0, 0)).toBe(fault);
-    expect(composeHead(layout.table, 0, layout.scratch, 10, 0, 0, 0, 0, layout.size - 10)).toBe(fault);
+    expect(composeHead(layout.scratch + 2, 1, layout.scratch, 10, 0, 0, 0, 0, 0, -1)).toBe(fault);
+    expect(composeHead(layout.size, 1, layout.scratch, 10, 0, 0, 0, 0, 0, -1)).toBe(fault);
+    expect(composeHead(layout.table, 0, layout.scratch, 10, 0, 0, 0, 0, layout.size - 10, -1)).toBe(fault);
     // A step that is none, a range and a slot that are not there.
     for (const step of [
       [9, 0, 0, 0],
@@ -132,7 +132,7 @@ describe('arguments', () => {
       [2, 0, 0, -1],
     ]) {
       i32.set(step, layout.table >> 2);
-      expect(composeHead(layout.table, 1, layout.scratch, 10, 0, 0, 0, 0, 0)).toBe(fault);
+      expect(composeHead(layout.table, 1, layout.scratch, 10, 0, 0, 0, 0, 0, -1)).toBe(fault);
     }
     closeAll(listener, client, server);
   });

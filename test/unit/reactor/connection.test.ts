@@ -23,7 +23,8 @@ describe('bytes', () => {
       const { client, server, serverSide } = await connectedPair(reactor);
       const { scratch } = host.layout;
       host.u8.set(Buffer.from('headbody'), scratch);
-      client.writeArena2(scratch, 4, scratch + 4, 4);
+      client.writeArena(scratch, 4);
+      client.writeArena(scratch + 4, 4);
       await serverSide.until(() => serverSide.bytes === 8);
       expect(serverSide.text).toBe('headbody');
       client.close();
