@@ -384,6 +384,8 @@ export class Downstream implements ConnectionHandler {
       }
       this.inputOffset = kept;
     }
+    // What is known of a head that is not complete is looked up where it lies now.
+    if (this.#state === HEAD && this.exchange !== null) this.exchange.head.base = this.inputOffset;
     if (this.#inputPaused) {
       if (this.inputLength <= INPUT_LIMIT_BYTES / 2) this.#resumeInput();
     } else if (

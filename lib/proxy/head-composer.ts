@@ -108,7 +108,8 @@ export class HeadComposer implements HeadOutput {
     if (!this.#own(length)) return;
     const at = this.#text;
     for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i);
+      // One byte is written of each character, so that is what has to be looked at.
+      const code = text.charCodeAt(i) & 0xff;
       if (code <= CR && (code === CR || code === LF || code === 0)) this.#unsafe = true;
       u8[at + i] = code;
     }

@@ -18,7 +18,9 @@ const RESERVED_BYTES = 4096;
 
 /** Whether a byte string would end the line it is written to. */
 export function hasLineEnd(text: string): boolean {
-  return /[\r\n\x00]/.test(text);
+  if (/[\r\n\x00]/.test(text)) return true;
+  // Of a character beyond latin1 only the lower byte is written.
+  return /[^\x00-\xff]/.test(text) && /[\r\n\x00]/.test(Buffer.from(text, 'latin1').toString('latin1'));
 }
 
 /**

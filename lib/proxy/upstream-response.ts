@@ -111,7 +111,7 @@ export class UpstreamResponse {
 
   /** Keeps the final head beyond this callback; without room for it, its fields are gone. */
   keepHead(): void {
-    if (!this.#keep(this.head.base, this.head.length)) this.head.begin();
+    if (!this.#kept.keep(this.head, this.head.length)) this.head.begin();
   }
 
   /** Bytes from the backend. */

@@ -235,8 +235,7 @@ export class Connection implements Owner, TimerOwner, Closing {
         total === 0 || this.#wrote(pairs, count, total, this.#transport.writev(this.#handle, pairs, count))
       );
     }
-    const queue = (this.#queue ??= new WriteQueue());
-    return this.#queued(queue.appendSegments(pairs, count, 0));
+    return this.#queued((this.#queue ??= new WriteQueue()).appendSegments(pairs, count, 0));
   }
 
   /** The native handle, for who sends by a call of its own and then calls {@link wroteDirectly}; -1: not now. */
@@ -247,7 +246,9 @@ export class Connection implements Owner, TimerOwner, Closing {
 
   /** As {@link writeArena} of a range of which send has just taken `taken` bytes, or returned -errno. */
   wroteDirectly(offset: number, length: number, taken: number): boolean {
-    return taken === length || this.#wrote(setSegments(offset, length, 0, 0), 1, length, taken);
+    return (
+      taken === length || (!this.closed && this.#wrote(setSegments(offset, length, 0, 0), 1, length, taken))
+    );
   }
 
   /**
@@ -529,8 +530,7 @@ export class Connection implements Owner, TimerOwner, Closing {
       this.#failWrite(-taken);
       return false;
     }
-    const queue = (this.#queue ??= new WriteQueue());
-    return this.#queued(queue.appendSegments(pairs, count, Math.max(0, taken)));
+    return this.#queued((this.#queue ??= new WriteQueue()).appendSegments(pairs, count, Math.max(0, taken)));
   }
 
   /** The result of a write that was queued. */

@@ -122,7 +122,7 @@ describe('a value', () => {
   });
 
   it('with a line end or NUL from outside is unsafe, until the next one', () => {
-    for (const text of ['a\rb', 'a\nb', 'a\0b']) {
+    for (const text of ['a\rb', 'a\nb', 'a\0b', 'a\u010db', 'a\u010ab', 'a\u0100b']) {
       composer.begin();
       composer.open(0);
       expect(composer.unsafe).toBe(false);
