@@ -144,6 +144,11 @@ export class ChunkedDecoder {
     return at;
   }
 
+  /** Whether there are fields behind a body that is done. */
+  get hasTrailers(): boolean {
+    return this.#trailerBytes > 0;
+  }
+
   /**
    * The trailer fields that may be passed on, as lines that end in CRLF; "" when there
    * are none, or the body is not done. Fields of framing and of one hop are left out,

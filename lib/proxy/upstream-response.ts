@@ -56,6 +56,10 @@ export class UpstreamResponse {
   #attempt!: AttemptRecord;
   /** Body bytes still to come, or CHUNKED, or UNTIL_CLOSE. */
   #remaining = 0;
+  /** What the last {@link #decode} found: data, moved together, and the bytes behind the end of the body. */
+  #dataAt = 0;
+  #dataLength = 0;
+  #rest = 0;
   readonly #trailers = new Trailers();
   /** Moves the rest of the body, or of a chunk. */
   #relayed: Relay | null = null;
@@ -86,6 +90,7 @@ export class UpstreamResponse {
   }
 
   #forget(): void {
+    this.#trailers.clear();
     this.#stash.release();
     this.#kept.release();
   }
@@ -197,9 +202,17 @@ export class UpstreamResponse {
   #gotHead(offset: number, length: number): void {
     const exchange = this.#exchange;
     const { head } = this;
-    this.begun = true;
     this.#remaining = head.contentLength;
-    if (this.#remaining === CHUNKED) this.#chunks.reset();
+    if (this.#remaining === CHUNKED) {
+      // A body that is bad already is the backend's failure, and no answer that breaks off.
+      this.#chunks.reset();
+      if (!this.#decode(offset, length)) {
+        head.begin();
+        this.#owner.onBadHead(`upstream sent invalid chunked response: ${this.#chunks.errorReason}`);
+        return;
+      }
+    }
+    this.begun = true;
     // Log handlers and trailers may ask for fields when the window holds other bytes.
     const { logHandlers, trailers } = exchange.location;
     const retained = logHandlers.length > 0 || trailers.length > 0;
@@ -219,6 +232,16 @@ export class UpstreamResponse {
         return;
       }
       this.#passedOn(below, this.#remaining);
+    } else if (this.#remaining === CHUNKED) {
+      this.#attempt.bodyBytesReceived += this.#dataLength;
+      const last = this.#chunks.done && !this.#chunks.hasTrailers;
+      const below = exchange.writer.relayHead(head, this.#plan, -1, this.#dataAt, this.#dataLength, last);
+      if (this.#chunks.done) {
+        if (!last) this.#relayTrailers();
+        this.#owner.onBodyDone(head.keepAlive && this.#rest === 0);
+        return;
+      }
+      this.#owner.onRelayed(below);
     } else {
       const below = exchange.writer.relayHead(head, this.#plan, -1, offset, 0, false);
       if (length > 0) this.#relay(offset, length);
@@ -286,28 +309,47 @@ export class UpstreamResponse {
   }
 
   #relayChunks(offset: number, length: number): void {
-    const { writer, context } = this.#exchange;
+    if (!this.#decode(offset, length)) {
+      this.#owner.onBadBody(`upstream sent invalid chunked response: ${this.#chunks.errorReason}`);
+      return;
+    }
+    this.#attempt.bodyBytesReceived += this.#dataLength;
+    const { writer } = this.#exchange;
+    const { done } = this.#chunks;
+    const last = done && !this.#chunks.hasTrailers;
+    const below = (this.#dataLength === 0 && !last) || writer.relayBody(this.#dataAt, this.#dataLength, last);
+    if (done) {
+      if (!last) this.#relayTrailers();
+      this.#owner.onBodyDone(this.head.keepAlive && this.#rest === 0);
+    } else {
+      this.#owner.onRelayed(below);
+    }
+  }
+
+  /**
+   * Reads the chunks of a piece to its end, or to that of the body, and moves their data
+   * together, over the lines between them: however many there are, it leaves in one call.
+   * False: it is no chunked coding.
+   */
+  #decode(offset: number, length: number): boolean {
+    const { u8 } = this.#exchange.context;
     const chunks = this.#chunks;
     const end = offset + length;
     let at = offset;
-    let below = true;
-    while (at < end) {
-      const next = chunks.next(context.u8, at, end);
-      if (next < 0) {
-        this.#owner.onBadBody('upstream sent invalid chunked response');
-        return;
-      }
-      const size = chunks.dataEnd - chunks.dataStart;
-      this.#attempt.bodyBytesReceived += size;
-      if (size > 0) below = writer.relayBody(chunks.dataStart, size, false);
-      at = next;
-      if (chunks.done) {
-        this.#relayTrailers();
-        this.#owner.onBodyDone(this.head.keepAlive && at === end);
-        return;
-      }
+    let start = offset;
+    let size = 0;
+    while (at < end && !chunks.done) {
+      at = chunks.next(u8, at, end);
+      if (at < 0) return false;
+      const { dataStart, dataEnd } = chunks;
+      if (size === 0) start = dataStart;
+      else if (dataEnd > dataStart) u8.copyWithin(start + size, dataStart, dataEnd);
+      size += dataEnd - dataStart;
     }
-    this.#owner.onRelayed(below);
+    this.#dataAt = start;
+    this.#dataLength = size;
+    this.#rest = end - at;
+    return true;
   }
 
   #relayTrailers(): void {

@@ -29,13 +29,16 @@ interface Job {
   readonly name: string;
   readonly one: CorpusCase;
   readonly playing: Playing;
+  /** The head may have left before the body turned out to be bad: the client sees that it is not whole. */
+  readonly mayBreakOff?: boolean;
 }
 
 async function failures(jobs: readonly Job[]): Promise<unknown[]> {
   const failed: unknown[] = [];
-  await lanes.run(jobs, async ({ name, one, playing }, lane) => {
+  await lanes.run(jobs, async ({ name, one, playing, mayBreakOff }, lane) => {
     const observed = await play(lane, one, playing);
     const wanted = { client: one.client, backend: one.backend };
+    if (mayBreakOff === true && observed.client.slice(-2).join() === '(broken off),closed') return;
     if (JSON.stringify(observed) !== JSON.stringify(wanted))
       failed.push({ name: `${one.file}.md: ${one.name}, ${name}`, observed, wanted });
   });
@@ -50,6 +53,12 @@ const hasMoreThanItsBody = ({ client, backend, expected }: CorpusCase): boolean 
   client.at(-1) === 'open' &&
   client[0] !== '502' &&
   circumstance(expected, 'then') === undefined;
+
+/** Length of a head that is good, with a body that is not; 0 for other cases. */
+function headOfBadBody({ client, expected, bytes }: CorpusCase): number {
+  const rest = circumstance(expected, 'rest');
+  return client[0] === '502' && rest !== undefined ? bytes.length - Number(rest) : 0;
+}
 
 describe('the response corpus over sockets', () => {
   test('says of every case what the client gets and what becomes of the connection', () => {
@@ -83,6 +92,7 @@ describe('the response corpus over sockets', () => {
         name: `cut at ${i + 1}`,
         one,
         playing: { parts: [text(one).slice(0, i + 1), text(one).slice(i + 1)], behindGood: true },
+        mayBreakOff: headOfBadBody(one) > 0 && i + 1 >= headOfBadBody(one),
       })),
     );
     expect(await failures(jobs)).toEqual([]);

@@ -193,6 +193,22 @@ describe('a response body', () => {
     expect(values(answer, 'x-sum')).toEqual([]);
   });
 
+  test.runIf(IS_MILLRACE)('brings no trailers of an earlier one', async () => {
+    await using backend = await startAnswering(
+      ({ target }) =>
+        `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunked(['one'], target === '/first' ? ['X-Sum: 42'] : [])}`,
+    );
+    await using proxy = await startProxy(
+      (port) => `log_format late '$request_uri sum=$upstream_trailer_x_sum;';
+        server { listen 127.0.0.1:${port}; access_log late.log late; proxy_http_version 1.1;
+          location / { proxy_pass http://127.0.0.1:${backend.port}; } }`,
+    );
+    for (const target of ['/first', '/second'])
+      expect((await exchange(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)).body).toBe('one');
+    const log = await proxy.readUntil('late.log', /second/);
+    expect(log).toBe('/first sum=42;\n/second sum=-;\n');
+  });
+
   test('of 1 MB arrives whole in each framing', async () => {
     const body = Array.from({ length: 131_072 }, (_, i) => i.toString(16).padStart(8, '0')).join('');
     await using backend = await startBackend(async (connection) => {
@@ -219,8 +235,6 @@ describe('a response that the backend breaks off is seen to be broken', () => {
     'with a length': 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf',
     'in chunks': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n',
     'within a chunk': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nhalf',
-    'by a chunk size that is none':
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n',
   };
   for (const [what, bytes] of Object.entries(broken)) {
     test(what, async () => {
@@ -239,6 +253,79 @@ describe('a response that the backend breaks off is seen to be broken', () => {
       const answer = await client.readMessage();
       client.close();
       expect([answer.status, answer.complete, answer.body]).toEqual([200, false, 'half']);
+    });
+  }
+});
+
+describe('a response in chunks that is bad', () => {
+  const CHUNKED = 'HTTP/1.1 200 OK\r\nX-Mine: yes\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const bad: Record<string, string> = {
+    'no size': 'zz\r\nhalf\r\n0\r\n\r\n',
+    'a size that is too small': '3\r\nhalf\r\n0\r\n\r\n',
+    'a bad size behind good chunks': '4\r\nhalf\r\n4\r\nhalf\r\nzz\r\n',
+    'a bad trailer': '4\r\nhalf\r\n0\r\nX y: z\r\n\r\n',
+    'a bad last line': '4\r\nhalf\r\n0\r\n\n',
+  };
+  const CONF =
+    (backend: number, other: number) =>
+    (port: number): string => `
+      log_format late '$request_uri $status $upstream_status x=$upstream_http_x_mine;';
+      upstream pool { server 127.0.0.1:${backend}; keepalive 4; }
+      upstream two { server 127.0.0.1:${backend}; server 127.0.0.1:${other} backup; }
+      server { listen 127.0.0.1:${port}; proxy_http_version 1.1; proxy_set_header Connection "";
+        access_log late.log late;
+        location / { proxy_pass http://pool; }
+        location /next { proxy_pass http://two; proxy_next_upstream invalid_header; }
+        location /page { proxy_pass http://pool; error_page 502 /instead; }
+        location /instead { return 200 instead; } }`;
+
+  for (const [what, bytes] of Object.entries(bad)) {
+    test.runIf(IS_MILLRACE)(`${what}: becomes 502 when it comes with the head`, async () => {
+      await using backend = await startBackend(async (connection) => {
+        await connection.readMessage();
+        connection.send(CHUNKED + bytes);
+        await connection.waitEnd();
+        connection.end();
+      });
+      await using other = await startAnswering(() => response('other'));
+      await using proxy = await startProxy(CONF(backend.port, other.port));
+      const client = await Peer.connect(proxy.port);
+      for (const method of ['GET', 'POST']) {
+        client.send(`${method} / HTTP/1.1\r\nHost: a\r\n\r\n`);
+        const answer = await client.readMessage();
+        expect([answer.status, value(answer, 'x-mine')]).toEqual([502, undefined]);
+        expect(answer.body).toContain('502 Bad Gateway');
+      }
+      client.send('GET /page HTTP/1.1\r\nHost: a\r\n\r\n');
+      expect((await client.readMessage()).body).toBe('instead');
+      client.send('GET /next HTTP/1.1\r\nHost: a\r\n\r\n');
+      expect((await client.readMessage()).body).toBe('other');
+      client.close();
+      // Every one of these connections was bad, and is used no more.
+      expect(backend.connections).toHaveLength(4);
+      for (const connection of backend.connections) await connection.waitEnd();
+      const log = await proxy.readUntil('late.log', /\/next/);
+      expect(log.split('\n').slice(0, 2)).toEqual(['/ 502 502 x=-;', '/ 502 502 x=-;']);
+      expect(log).toMatch(/^\/next 200 502, 200 x=-;$/m);
+      expect(proxy.read('error.log')).toContain('upstream sent invalid chunked response');
+    });
+
+    test.runIf(IS_MILLRACE)(`${what}: breaks off when it comes behind the head`, async () => {
+      await using backend = await startBackend(async (connection) => {
+        await connection.readMessage();
+        connection.send(CHUNKED);
+        await connection.waitEnd();
+      });
+      await using other = await startAnswering(() => response('other'));
+      await using proxy = await startProxy(CONF(backend.port, other.port));
+      const client = await Peer.connect(proxy.port);
+      client.send(GET);
+      await client.until('the head', () => client.received.includes('\r\n\r\n'));
+      backend.connections[0]?.send(bytes);
+      const answer = await client.readMessage();
+      client.close();
+      expect([answer.status, value(answer, 'x-mine'), answer.complete]).toEqual([200, 'yes', false]);
+      expect(await backend.connections[0]?.waitEnd()).toMatch(/fin|reset/);
     });
   }
 });
