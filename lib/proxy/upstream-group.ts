@@ -1,11 +1,12 @@
 /**
- * A group of peers: nginx's smooth weighted round robin, passive health accounting
+ * A group of peers: their choice (round-robin.ts), passive health accounting
  * (max_fails, fail_timeout), backups, and the pool of idle connections.
  *
  * The balancer is `pick` and `release`, in nginx's manner: pick names a peer for one
  * attempt, release says how the attempt ended. The pool knows connections only as
  * things that can be closed, so that it is tested without a socket.
  */
+import { RoundRobin } from './round-robin.js';
 
 /** One `server` of an `upstream`, resolved: a name with two addresses makes two peers. */
 export interface PeerConfig {
@@ -72,8 +73,8 @@ export class UpstreamGroup {
   readonly name: string;
   readonly options: UpstreamGroupOptions;
   readonly peers: readonly Peer[];
-  readonly #primary: readonly Peer[];
-  readonly #backup: readonly Peer[];
+  readonly #primary: RoundRobin;
+  readonly #backup: RoundRobin;
   /** With one peer there is nothing to fail over to: failures are not counted, as in nginx. */
   readonly #single: Peer | undefined;
   /** Peers that are not `down`: as many attempts make sense. */
@@ -84,8 +85,8 @@ export class UpstreamGroup {
     this.name = options.name;
     this.options = options;
     this.peers = options.peers.map((peer, index) => new Peer(peer, index));
-    this.#primary = this.peers.filter((peer) => !peer.config.backup);
-    this.#backup = this.peers.filter((peer) => peer.config.backup);
+    this.#primary = new RoundRobin(this.peers.filter((peer) => !peer.config.backup));
+    this.#backup = new RoundRobin(this.peers.filter((peer) => peer.config.backup));
     this.usablePeers = this.peers.filter((peer) => !peer.config.down).length;
     const only = this.peers.length === 1 ? this.peers[0] : undefined;
     this.#single = only !== undefined && !only.config.down ? only : undefined;
@@ -105,7 +106,7 @@ export class UpstreamGroup {
       single.active++;
       return single;
     }
-    const peer = this.#choose(this.#primary, nowMs, tried) ?? this.#choose(this.#backup, nowMs, tried);
+    const peer = this.#primary.pick(nowMs, tried) ?? this.#backup.pick(nowMs, tried);
     if (peer === undefined) return undefined;
     peer.active++;
     return peer;
@@ -125,6 +126,7 @@ export class UpstreamGroup {
     peer.checkedAtMs = nowMs;
     const { maxFails, weight } = peer.config;
     if (maxFails > 0) {
+      (peer.config.backup ? this.#backup : this.#primary).disturb();
       peer.effectiveWeight = Math.max(0, peer.effectiveWeight - Math.floor(weight / maxFails));
     }
   }
@@ -186,35 +188,5 @@ export class UpstreamGroup {
     if (oldest === undefined) return;
     this.#idleCount--;
     oldest.discard();
-  }
-
-  /**
-   * Smooth weighted round robin: every candidate gains its weight, the richest is
-   * chosen and pays the total. With equal weights this is plain rotation; with 5, 1, 1
-   * it is a a b a c a a, not a a a a a b c.
-   */
-  #choose(peers: readonly Peer[], nowMs: number, tried: readonly Peer[]): Peer | undefined {
-    let best: Peer | undefined;
-    let total = 0;
-    for (const peer of peers) {
-      const { config } = peer;
-      if (config.down || (tried.length > 0 && tried.includes(peer))) continue;
-      if (config.maxConns > 0 && peer.active >= config.maxConns) continue;
-      if (
-        config.maxFails > 0 &&
-        peer.fails >= config.maxFails &&
-        nowMs - peer.checkedAtMs <= config.failTimeoutMs
-      ) {
-        continue;
-      }
-      peer.currentWeight += peer.effectiveWeight;
-      total += peer.effectiveWeight;
-      if (peer.effectiveWeight < config.weight) peer.effectiveWeight++;
-      if (best === undefined || peer.currentWeight > best.currentWeight) best = peer;
-    }
-    if (best === undefined) return undefined;
-    best.currentWeight -= total;
-    if (nowMs - best.checkedAtMs > best.config.failTimeoutMs) best.checkedAtMs = nowMs;
-    return best;
   }
 }
