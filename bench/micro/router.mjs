@@ -1,4 +1,5 @@
 // How long it takes to find the location of a path among 1, 20 and 200; see harness.mjs.
+import { host } from '../../dist/lib/native/host.js';
 import { LocationIndex } from '../../dist/lib/proxy/location-index.js';
 import { measure } from './harness.mjs';
 
@@ -20,11 +21,12 @@ for (const count of [1, 20, 200]) {
   const last = all.at(-1);
   const paths = { first: '/1k', last: `${last.name}page.html`, 'none of the folders': '/zzz/page.html' };
   for (const [what, path] of Object.entries(paths)) {
-    const bytes = Buffer.from(path, 'latin1');
+    const { window } = host.layout;
+    host.u8.set(Buffer.from(path, 'latin1'), window);
     const exchange = { uri: path };
     const expected = what === 'last' ? last : all[0];
     await measure(`${count} locations, ${what}`, () => {
-      const found = index.find(bytes, 0, bytes.length, exchange);
+      const found = index.find(window, window + path.length, exchange);
       if (found !== expected) throw new Error(`${path} went to ${found.name}`);
       return found;
     });

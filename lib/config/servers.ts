@@ -14,6 +14,7 @@ import * as core from '../modules/core.js';
 import { errorPage } from '../modules/error-page.js';
 import * as keepalive from '../modules/keepalive.js';
 import * as server from '../modules/server.js';
+import { handlersOf } from '../proxy/phases.js';
 import { MAX_REPLAY_BYTES } from '../proxy/replay-buffer.js';
 import type { EngineBuilder, ErrorLog, LocationConfig, LogSink, ServerConfig } from '../proxy/runtime.js';
 import type { RequestLimits } from '../http/request-head.js';
@@ -89,17 +90,12 @@ function headLimits(settings: Settings): RequestLimits {
  */
 function slashAdded(location: LocationConfig, name: string, settings: Settings): LocationConfig {
   const policy = redirectPolicy(settings);
-  return {
-    ...location,
-    kind: 'exact',
-    name,
-    rewrite: [],
-    access: [],
-    content: (exchange) => {
-      const query = exchange.args === '' ? '' : `?${exchange.args}`;
-      return sendRedirect(exchange, 301, escapeUri(location.name) + query, policy);
-    },
+  const content: PhaseHandler = (exchange) => {
+    const query = exchange.args === '' ? '' : `?${exchange.args}`;
+    return sendRedirect(exchange, 301, escapeUri(location.name) + query, policy);
   };
+  const handlers = handlersOf([], [], content);
+  return { ...location, kind: 'exact', name, rewrite: [], access: [], content, handlers };
 }
 
 type Place = Pick<LocationConfig, 'kind' | 'name'>;
@@ -114,15 +110,18 @@ async function compileLocation(
   const kept = settings.get(keepalive.keepaliveTimeout);
   const lingering = settings.get(core.lingeringClose);
   const lingers = lingering !== 'off';
+  // What a server rewrites has run before a location was looked for; as in nginx it does
+  // not run again where none was found, not even after an internal redirect.
+  const rewrite = place.kind === 'server' ? [] : phases.rewrites;
+  const { accesses: access, contentHandler: content } = phases;
   return {
     ...place,
     root: effectiveRoot(settings, tools.parse),
     serverIndex,
-    // What a server rewrites has run before a location was looked for; as in nginx it does
-    // not run again where none was found, not even after an internal redirect.
-    rewrite: place.kind === 'server' ? [] : phases.rewrites,
-    access: phases.accesses,
-    content: phases.contentHandler,
+    rewrite,
+    access,
+    content,
+    handlers: handlersOf(rewrite, access, content),
     headerFilters: phases.headerFilters,
     trailers: phases.trailerSources,
     logHandlers: phases.logHandlers,

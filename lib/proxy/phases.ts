@@ -51,11 +51,17 @@ export function startAgain(exchange: ExchangeImpl, named: string | undefined): v
 function advance(exchange: ExchangeImpl): void {
   const run = ++exchange.run;
   for (;;) {
-    const handler = nextHandler(exchange);
-    if (handler === undefined || exchange.run !== run) return;
+    if (exchange.inServerPhases && exchange.phase >= exchange.server.rewrite.length) {
+      exchange.inServerPhases = false;
+      exchange.phase = 0;
+      findLocation(exchange);
+      if (exchange.run !== run) return;
+    }
+    const handlers = exchange.inServerPhases ? exchange.server.rewrite : exchange.location.handlers;
     let result: PhaseResult | Promise<PhaseResult>;
     try {
-      result = handler(exchange);
+      // The last one never passes.
+      result = handlers[exchange.phase](exchange);
     } catch (error) {
       failed(exchange, error);
       return;
@@ -122,36 +128,27 @@ function failed(exchange: ExchangeImpl, error: unknown): void {
   else exchange.finalize(500);
 }
 
-/** The handler at the exchange's position; chooses the location when the server's are through. */
-function nextHandler(exchange: ExchangeImpl): PhaseHandler | undefined {
-  if (exchange.inServerPhases) {
-    const { rewrite } = exchange.server;
-    if (exchange.phase < rewrite.length) return rewrite[exchange.phase];
-    exchange.inServerPhases = false;
-    exchange.phase = 0;
-    findLocation(exchange);
-  }
-  const { location, phase } = exchange;
-  const { rewrite, access } = location;
-  if (phase < rewrite.length) return rewrite[phase];
-  const afterRewrite = phase - rewrite.length;
-  if (afterRewrite < access.length) return access[afterRewrite];
-  return afterRewrite === access.length ? (location.content ?? notFound) : notFound;
-}
-
 /** A location without content of its own, or whose content passes: nothing is there. */
 const notFound: PhaseHandler = () => 404;
 
+/** What a request runs through in a location, in one list. */
+export function handlersOf(
+  rewrite: readonly PhaseHandler[],
+  access: readonly PhaseHandler[],
+  content: PhaseHandler | undefined,
+): readonly PhaseHandler[] {
+  return [...rewrite, ...access, ...(content === undefined ? [] : [content]), notFound];
+}
+
 /** Sets the location, and holds the request against what it allows. */
 function findLocation(exchange: ExchangeImpl): void {
-  const { head, context, server } = exchange;
+  const { head, server } = exchange;
   const locations = exchange.downstream.servers.locations(server);
   if (head.pathIsPlain && !exchange.uriChanged) {
     const { base } = head;
-    exchange.location = locations.find(context.u8, base + head.pathStart, base + head.pathEnd, exchange);
+    exchange.location = locations.find(base + head.pathStart, base + head.pathEnd, exchange);
   } else {
-    const bytes = Buffer.from(exchange.uri, 'latin1');
-    exchange.location = locations.find(bytes, 0, bytes.length, exchange);
+    exchange.location = locations.findByUri(exchange);
   }
   // A log line may be written when the connection is closed: its address must be known by then.
   if (exchange.location.logHandlers.length > 0) void exchange.downstream.connection.remoteAddress;

@@ -45,6 +45,8 @@ export interface LocationConfig extends LocationView {
   readonly rewrite: readonly PhaseHandler[];
   readonly access: readonly PhaseHandler[];
   readonly content: PhaseHandler | undefined;
+  /** The three before this, as `handlersOf` (phases.ts) puts them together. */
+  readonly handlers: readonly PhaseHandler[];
   readonly headerFilters: readonly HeaderFilter[];
   readonly trailers: readonly TrailerSource[];
   readonly logHandlers: readonly LogHandler[];

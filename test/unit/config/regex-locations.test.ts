@@ -18,8 +18,7 @@ const CONF = `
 async function finder(conf: string): Promise<(uri: string, exchange?: FakeExchange) => string> {
   const index = new LocationIndex(await server(conf));
   return (uri, exchange = new FakeExchange({ target: uri })) => {
-    const bytes = Buffer.from(uri, 'latin1');
-    const { kind, name } = index.find(bytes, 0, bytes.length, exchange);
+    const { kind, name } = index.findByUri(exchange);
     return `${kind} ${name}`;
   };
 }

@@ -1,22 +1,29 @@
 /** Which location a URI gets: the fixed rules, and a comparison with a search that looks at every prefix. */
 import { describe, expect, it } from 'vitest';
+import { host } from '../../../lib/native/host.js';
 import { LocationIndex } from '../../../lib/proxy/location-index.js';
 import type { Exchange } from '../../../lib/module-api/index.js';
 import type { LocationConfig } from '../../../lib/proxy/runtime.js';
 import { location, random, server } from './support.js';
 
-/** Where the URI starts in the test's memory: the index must not look before or behind. */
+const { u8, layout } = host;
+/** Bytes before and behind the URI that must make no difference. */
 const MARGIN = 7;
 
 function indexOf(...locations: LocationConfig[]): LocationIndex {
   return new LocationIndex(server({ locations }));
 }
 
-/** Looks up a URI that stands between bytes that would match if they were looked at. */
+/** Looks up a URI that stands between bytes that would match if they were looked at, and the same as a text. */
 function find(index: LocationIndex, uri: string): LocationConfig {
-  const around = Buffer.alloc(uri.length + 2 * MARGIN, '/');
-  around.write(uri, MARGIN, 'latin1');
-  return index.find(around, MARGIN, MARGIN + uri.length, { uri } as Exchange);
+  const exchange = { uri } as Exchange;
+  u8.fill(0x2f, layout.window, layout.window + uri.length + 2 * MARGIN);
+  const start = layout.window + MARGIN;
+  u8.set(Buffer.from(uri, 'latin1'), start);
+  const found = index.find(start, start + uri.length, exchange);
+  u8.fill(0x2f, layout.scratch, layout.scratch + uri.length + 2 * MARGIN);
+  expect(index.findByUri(exchange)).toBe(found);
+  return found;
 }
 
 function prefix(name: string): LocationConfig {
@@ -86,6 +93,31 @@ describe('LocationIndex', () => {
     expect(find(index, '/caf\xc3\xa9/x').name).toBe('/caf\xc3\xa9/');
     expect(find(index, '/caf\xe9/x').name).toBe('/');
     expect(find(index, '/CAF\xc3\xa9/x').name).toBe('/');
+  });
+});
+
+describe('many locations', () => {
+  it('are told apart wherever they begin to differ', () => {
+    const names = ['/'];
+    for (let i = 0; i < 300; i++) names.push(`/service${i}/`, `/${'x'.repeat(i % 17)}${i}`);
+    for (let byte = 1; byte < 256; byte++) names.push(`/${String.fromCharCode(byte)}`);
+    const all = [...new Set(names)];
+    const index = indexOf(...all.map(prefix), ...all.map((name) => exact(`${name}end`)));
+    for (const name of all) {
+      expect(find(index, name).name).toBe(name);
+      expect(find(index, `${name}end`)).toMatchObject({ kind: 'exact', name: `${name}end` });
+      const behind = find(index, `${name}\xff\xff`).name;
+      expect(`${name}\xff\xff`.startsWith(behind) && behind.length >= name.length).toBe(true);
+    }
+  });
+
+  it('may have long names', () => {
+    const long = `/${'abcdefg/'.repeat(400)}`;
+    const index = indexOf(prefix('/'), prefix(long), exact(`${long}x`));
+    expect(find(index, `${long}x`).kind).toBe('exact');
+    expect(find(index, `${long}xy`).name).toBe(long);
+    expect(find(index, long.slice(0, -1)).name).toBe('/');
+    expect(find(index, long.repeat(100)).name).toBe(long);
   });
 });
 

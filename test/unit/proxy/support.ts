@@ -4,6 +4,7 @@
  */
 import type { NativeBinding } from '../../../lib/native/binding.js';
 import type { LogLevel, Value } from '../../../lib/module-api/index.js';
+import { handlersOf } from '../../../lib/proxy/phases.js';
 import type { ErrorLog, LocationConfig, ServerConfig } from '../../../lib/proxy/runtime.js';
 
 /** A small generator with a seed (mulberry32), so that a failure can be repeated: an integer in [0, below). */
@@ -123,6 +124,7 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     resetTimedOut: false,
     chunkedTransferEncoding: true,
     serverTokens: true,
+    handlers: handlersOf(given.rewrite ?? [], given.access ?? [], given.content),
     ...given,
   };
 }
