@@ -34,6 +34,10 @@ export interface HttpServerLocationDirectives {
   readonly client_body_timeout?: Time;
   /** Time between two writes to the client; when it takes nothing for that long the connection is closed. */
   readonly send_timeout?: Time;
+  /** Ours. Bytes a second, on average over the grace period (10s), that a client has to send of a request body while nothing holds it back; a slower one gets 408, or is cut off when its answer was begun. 0 asks for nothing. */
+  readonly client_body_min_rate?: Size | Words;
+  /** Ours. Bytes a second, on average over the grace period (10s), that a client has to take of a response that waits for it; a slower one is cut off. 0 asks for nothing. */
+  readonly send_min_rate?: Size | Words;
   /** How long an idle client connection stays open; 0 closes it after each response. The second time goes into a "Keep-Alive: timeout=" field. */
   readonly keepalive_timeout?: Words;
   /** Requests after which a client connection is closed. */

@@ -11,6 +11,7 @@ import type {
   TrailerSource,
 } from '../module-api/index.js';
 import * as core from '../modules/core.js';
+import * as minRate from '../modules/min-rate.js';
 import { errorPage } from '../modules/error-page.js';
 import * as keepalive from '../modules/keepalive.js';
 import * as server from '../modules/server.js';
@@ -129,6 +130,8 @@ async function compileLocation(
     clientBodyBufferSize: Math.min(settings.get(core.clientBodyBufferSize), MAX_REPLAY_BYTES),
     clientBodyTimeoutMs: settings.get(core.clientBodyTimeout),
     sendTimeoutMs: settings.get(core.sendTimeout),
+    clientBodyMinRate: settings.get(minRate.clientBodyMinRate),
+    sendMinRate: settings.get(minRate.sendMinRate),
     keepaliveTimeoutMs: kept.timeoutMs,
     keepaliveHeaderSeconds: kept.headerSeconds,
     keepaliveRequests: settings.get(keepalive.keepaliveRequests),

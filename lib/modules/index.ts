@@ -16,6 +16,7 @@ import { expiresModule } from './expires.js';
 import { ifModule } from './if.js';
 import { mainModule } from './main.js';
 import { mimeModule } from './mime.js';
+import { minRateModule } from './min-rate.js';
 import { proxyModule } from './proxy.js';
 import { returnModule } from './return.js';
 import { serverModule } from './server.js';
@@ -28,6 +29,7 @@ export const builtinModules: readonly Module[] = [
   errorLogModule,
   serverModule,
   coreModule,
+  minRateModule,
   keepaliveModule,
   mimeModule,
   errorPageModule,

@@ -14,6 +14,7 @@ import type { Downstream } from './downstream.js';
 import { ExchangeImpl } from './exchange.js';
 import { HeadComposer } from './head-composer.js';
 import { ArenaConstants, BlockPool } from './memory.js';
+import { Pacer } from './pacer.js';
 import { RelayedHead } from './relayed-head.js';
 import type { RuntimeConfig } from './runtime.js';
 import type { ArenaBytes } from './segment-writer.js';
@@ -84,6 +85,8 @@ export class EngineContext {
   readonly writer: SegmentWriter;
   readonly composer: HeadComposer;
   readonly relayedHead: RelayedHead;
+  /** Of clients whose location asks for a least speed. */
+  readonly pacer: Pacer;
   /** The received fields alone. */
   readonly fieldsProgram: ComposeProgram;
   /** Clients, for draining and for counting. */
@@ -122,6 +125,7 @@ export class EngineContext {
     this.composer = new HeadComposer();
     this.fieldsProgram = new ProgramBuilder().fields().build(this.constants, this.i32);
     this.relayedHead = new RelayedHead(this);
+    this.pacer = new Pacer(reactor, () => this.nowMs);
     this.#addressOffset = this.constants.reserve(ADDRESS_BYTES);
   }
 

@@ -20,6 +20,7 @@ import type { ExchangeImpl } from './exchange.js';
 import type { ListenerServers } from './listener-servers.js';
 import type { LocationConfig } from './runtime.js';
 import { ByteStash } from './byte-stash.js';
+import type { MinRate, Paced } from './pacer.js';
 
 /** Waiting for a request, or in the middle of its head. */
 const HEAD = 0;
@@ -35,7 +36,7 @@ const GONE = 4;
 /** Pipelined or unread bytes beyond this pause reading. */
 const INPUT_LIMIT_BYTES = 64 * 1024;
 
-export class Downstream implements ConnectionHandler {
+export class Downstream implements ConnectionHandler, Paced {
   readonly connection: Connection;
   readonly context: EngineContext;
   readonly servers: ListenerServers;
@@ -64,6 +65,8 @@ export class Downstream implements ConnectionHandler {
   #idleSinceMs = 0;
   /** While lingering: when it ends in any case; 0 until the answer has left. */
   #lingerUntilMs = 0;
+  /** The speed at which it takes responses is watched. */
+  #paced = false;
 
   constructor(connection: Connection, context: EngineContext, servers: ListenerServers, serial: number) {
     this.connection = connection;
@@ -150,6 +153,7 @@ export class Downstream implements ConnectionHandler {
     const { exchange } = this;
     const state = this.#state;
     this.#state = GONE;
+    if (this.#paced) this.#unpace();
     if (exchange !== null) {
       if (state === HEAD) exchange.abandon(400);
       else exchange.onClientGone(errno);
@@ -169,6 +173,7 @@ export class Downstream implements ConnectionHandler {
    */
   handOver(handler: ConnectionHandler): void {
     this.#state = GONE;
+    if (this.#paced) this.#unpace();
     this.exchange = null;
     this.connection.expectsHead = false;
     this.connection.setHandler(handler);
@@ -265,6 +270,41 @@ export class Downstream implements ConnectionHandler {
     this.#closeFlushing(this.connection);
   }
 
+  /** What is queued, or relayed, has to leave at that speed. */
+  pace(rate: MinRate): void {
+    if (this.#paced) return;
+    this.#paced = true;
+    this.context.pacer.watch(this, rate);
+  }
+
+  #unpace(): void {
+    this.#paced = false;
+    this.context.pacer.forget(this);
+  }
+
+  /** Bytes that the client has taken of the response under way; when that is over, of what was queued. */
+  get pacedBytes(): number {
+    return (this.exchange === null ? 0 : this.exchange.sentBytes) - this.connection.queuedBytes;
+  }
+
+  /** Bytes wait for the client to take them. */
+  get waitsForPeer(): boolean {
+    return this.connection.queuedBytes > 0 || this.exchange?.proxy?.response.heldByClient === true;
+  }
+
+  onTooSlow(bytes: number, ms: number): void {
+    this.#paced = false;
+    const message = `client took the response too slowly: ${bytes} bytes in ${ms} ms`;
+    if (this.#state === EXCHANGE && this.exchange !== null) {
+      this.exchange.onSlowClient(message);
+      return;
+    }
+    const { remoteAddress } = this.connection;
+    const { errorLog } = this.#location;
+    if (errorLog.enabled('info')) errorLog.write('info', `${message}, client: ${remoteAddress}`, this.serial);
+    this.connection.reset();
+  }
+
   #nextHead(): void {
     this.#state = HEAD;
     this.connection.expectsHead = true;
@@ -279,6 +319,7 @@ export class Downstream implements ConnectionHandler {
     const { connection, context } = this;
     const queued = connection.queuedBytes;
     this.#flushing = queued;
+    if (queued > 0 && this.#location.sendMinRate !== undefined) this.pace(this.#location.sendMinRate);
     connection.setDeadline(context.nowMs + (queued > 0 ? this.#location.sendTimeoutMs : timeoutMs));
   }
 

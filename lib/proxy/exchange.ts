@@ -241,15 +241,26 @@ export class ExchangeImpl implements Exchange {
       // The backend is the slow one; its own deadline watches it.
       this.body.watch();
     } else if (this.body.left && this.body.reading) {
-      this.log('info', 'client timed out while reading client request body');
-      if (this.writer.headSent || this.location.resetTimedOut) {
-        this.#clientLeft(408, true);
-        return;
-      }
-      this.proxy?.cancel();
-      this.writer.forceClose();
-      this.finalize(408);
+      this.onSlowBody('client timed out while reading client request body');
     }
+  }
+
+  /** The client sends nothing of its body, or too little: 408, where nothing else was begun. */
+  onSlowBody(message: string): void {
+    this.log('info', message);
+    if (this.writer.headSent || this.location.resetTimedOut) {
+      this.#clientLeft(408, true);
+      return;
+    }
+    this.proxy?.cancel();
+    this.writer.forceClose();
+    this.finalize(408);
+  }
+
+  /** The client takes the response too slowly. */
+  onSlowClient(message: string): void {
+    this.log('info', message);
+    this.#clientLeft(408, true);
   }
 
   /** The client is not there any more, or has timed out: 0 keeps the status that was sent. */
@@ -268,6 +279,11 @@ export class ExchangeImpl implements Exchange {
     downstream.exchange = null;
     if (reset) downstream.connection.reset();
     else downstream.destroy();
+  }
+
+  /** Bytes of the response that were handed over, those that a relay has sent included. */
+  get sentBytes(): number {
+    return this.writer.bytesSent + (this.proxy === null ? 0 : this.proxy.response.relayedBytes);
   }
 
   // Memory

@@ -11,6 +11,7 @@ import { ChunkedDecoder } from '../http/chunked.js';
 import type { Relay } from '../reactor/relay.js';
 import { CONTENT_LENGTH } from '../http/known-headers.js';
 import type { ExchangeImpl } from './exchange.js';
+import type { Paced } from './pacer.js';
 import type { ReplayBuffer } from './replay-buffer.js';
 import type { SegmentWriter } from './segment-writer.js';
 
@@ -36,7 +37,7 @@ const DISCARDING = 3;
 /** The client waits for 100 (Continue), and the backend was asked whether it wants the body. */
 const HELD_BACK = 4;
 
-export class RequestBody {
+export class RequestBody implements Paced {
   readonly #exchange: ExchangeImpl;
   #chunks: ChunkedDecoder | null = null;
   #sink: BodySink | null = null;
@@ -51,6 +52,8 @@ export class RequestBody {
   /** 100 (Continue) was sent. */
   continued = false;
   #dataBytes = 0;
+  /** Its speed is watched. */
+  #paced = false;
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
@@ -83,6 +86,7 @@ export class RequestBody {
   }
 
   close(): void {
+    if (this.#paced) this.#unpace();
     this.settle();
     this.#state = DONE;
     this.#sink = null;
@@ -147,9 +151,17 @@ export class RequestBody {
   }
 
   #read(): void {
-    this.#state = READING;
+    this.#begin();
     this.watch();
     this.#exchange.downstream.process();
+  }
+
+  #begin(): void {
+    this.#state = READING;
+    const { location, context } = this.#exchange;
+    if (location.clientBodyMinRate === undefined) return;
+    this.#paced = true;
+    context.pacer.watch(this, location.clientBodyMinRate);
   }
 
   /** Takes the body away from its sink; the rest waits for another one, or to be thrown away. */
@@ -220,7 +232,7 @@ export class RequestBody {
 
   /** Consumes what it can of the connection's input. */
   feed(): void {
-    if (this.#state === HELD_BACK && this.#exchange.downstream.inputLength > 0) this.#state = READING;
+    if (this.#state === HELD_BACK && this.#exchange.downstream.inputLength > 0) this.#begin();
     if (this.#state !== READING && this.#state !== DISCARDING) return;
     if (this.#chunked) this.#feedChunks();
     else this.#feedLength();
@@ -298,6 +310,7 @@ export class RequestBody {
   }
 
   #ended(sink: BodySink | null, discarding: boolean): void {
+    if (this.#paced) this.#unpace();
     this.#sink = null;
     const { connection } = this.#exchange.downstream;
     if (connection.queuedBytes === 0) connection.clearDeadline();
@@ -313,6 +326,27 @@ export class RequestBody {
     this.#exchange.log('error', message);
     if (discarding) this.#exchange.downstream.destroy();
     else sink?.onBodyError(status);
+  }
+
+  #unpace(): void {
+    this.#paced = false;
+    this.#exchange.context.pacer.forget(this);
+  }
+
+  /** Body bytes received, those that a relay has taken included. */
+  get pacedBytes(): number {
+    return this.bytesReceived + (this.#relay === null ? 0 : this.#relay.received);
+  }
+
+  /** The rest of it is what is waited for: nothing holds the client back. */
+  get waitsForPeer(): boolean {
+    if (this.#state !== READING || this.#exchange.downstream.connection.paused) return false;
+    return this.#relay === null || this.#relay.received === this.#relay.sent;
+  }
+
+  onTooSlow(bytes: number, ms: number): void {
+    this.#paced = false;
+    this.#exchange.onSlowBody(`client sent its request body too slowly: ${bytes} bytes in ${ms} ms`);
   }
 
   /** Renews the deadline for the next piece. */

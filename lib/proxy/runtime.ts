@@ -17,6 +17,7 @@ import type {
   Value,
 } from '../module-api/index.js';
 import type { RequestLimits } from '../http/request-head.js';
+import type { MinRate } from './pacer.js';
 import type { UpstreamGroup } from './upstream-group.js';
 
 /** Where errors are written; one per `error_log` in effect. */
@@ -53,6 +54,9 @@ export interface LocationConfig extends LocationView {
   /** Bytes; 0 is unlimited. */
   readonly clientMaxBodySize: number;
   readonly clientBodyTimeoutMs: number;
+  /** Least speed of a body that a client sends, and of a response that it takes. */
+  readonly clientBodyMinRate: MinRate | undefined;
+  readonly sendMinRate: MinRate | undefined;
   /** Bytes of a body that are kept for another backend. */
   readonly clientBodyBufferSize: number;
   readonly sendTimeoutMs: number;

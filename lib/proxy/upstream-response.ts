@@ -119,6 +119,16 @@ export class UpstreamResponse {
     if (!this.#kept.keep(this.head, this.head.length)) this.head.begin();
   }
 
+  /** What a relay under way has sent to the client. */
+  get relayedBytes(): number {
+    return this.#relayed === null ? 0 : this.#relayed.sent;
+  }
+
+  /** A relay holds bytes that the client does not take. */
+  get heldByClient(): boolean {
+    return this.#relayed !== null && this.#relayed.received > this.#relayed.sent;
+  }
+
   /** Bytes from the backend. */
   feed(offset: number, length: number): void {
     if (this.begun) {
@@ -303,7 +313,9 @@ export class UpstreamResponse {
     if (source === null || source.queuedBytes > 0 || exchange.body.left || config.ignoreClientAbort)
       return false;
     if (!exchange.writer.unframed || !canRelay(source, target)) return false;
-    const timeouts = { sourceMs: config.readTimeoutMs, targetMs: exchange.location.sendTimeoutMs };
+    const { sendTimeoutMs, sendMinRate } = exchange.location;
+    const timeouts = { sourceMs: config.readTimeoutMs, targetMs: sendTimeoutMs };
+    if (sendMinRate !== undefined) exchange.downstream.pace(sendMinRate);
     this.#relayed = startRelay(source, target, length, timeouts, true);
     return true;
   }

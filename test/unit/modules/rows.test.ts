@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { AnyDirective } from '../../../lib/module-api/index.js';
 import * as core from '../../../lib/modules/core.js';
 import * as errorLogRows from '../../../lib/modules/error-log.js';
+import * as minRate from '../../../lib/modules/min-rate.js';
 import * as keepalive from '../../../lib/modules/keepalive.js';
 import { listen } from '../../../lib/modules/listen.js';
 import * as main from '../../../lib/modules/main.js';
@@ -27,6 +28,10 @@ describe('rows', () => {
     [core.clientBodyTimeout, HTTP, '', 60_000],
     [core.clientBodyTimeout, HTTP, 'client_body_timeout 1m30s;', 90_000],
     [core.sendTimeout, HTTP, 'send_timeout 500ms;', 500],
+    [minRate.clientBodyMinRate, HTTP, '', undefined],
+    [minRate.clientBodyMinRate, HTTP, 'client_body_min_rate 1k;', { bytesPerSecond: 1024, graceMs: 10_000 }],
+    [minRate.sendMinRate, HTTP, 'send_min_rate 500 grace=2s;', { bytesPerSecond: 500, graceMs: 2000 }],
+    [minRate.sendMinRate, HTTP, 'send_min_rate 0;', undefined],
     [keepalive.keepaliveTimeout, HTTP, '', { timeoutMs: 75_000, headerSeconds: 0 }],
     [keepalive.keepaliveTimeout, HTTP, 'keepalive_timeout 65 20;', { timeoutMs: 65_000, headerSeconds: 20 }],
     [keepalive.keepaliveTimeout, HTTP, 'keepalive_timeout 0;', { timeoutMs: 0, headerSeconds: 0 }],
@@ -133,6 +138,9 @@ describe('rows', () => {
     ['%', 'error_log a loud;', 'invalid log level "loud"'],
     ['%', 'error_log syslog:server=a;', '"syslog:" in "error_log" is not supported yet'],
     ['events { % }', 'use magic;', 'invalid event type "magic"'],
+    [HTTP, 'send_min_rate fast;', '"send_min_rate" directive invalid value'],
+    [HTTP, 'send_min_rate 1k grace=0;', 'invalid parameter "grace=0"'],
+    [HTTP, 'client_body_min_rate 1k 5s;', 'invalid parameter "5s"'],
     [UPSTREAM, 'server :80;', 'no host in upstream ":80"'],
     [UPSTREAM, 'server a:0;', 'invalid port in upstream "a:0"'],
     [UPSTREAM, 'server a:99999;', 'invalid port in upstream "a:99999"'],

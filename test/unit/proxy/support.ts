@@ -109,6 +109,8 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     clientBodyBufferSize: 16 * 1024,
     clientBodyTimeoutMs: 60_000,
     sendTimeoutMs: 60_000,
+    clientBodyMinRate: undefined,
+    sendMinRate: undefined,
     keepaliveTimeoutMs: 75_000,
     keepaliveHeaderSeconds: 0,
     keepaliveRequests: 1000,
