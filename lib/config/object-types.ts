@@ -148,6 +148,8 @@ export interface HttpServerLocationDirectives {
   readonly index?: Many;
   /** Whether files carry an ETag made of time and size. */
   readonly etag?: Flag;
+  /** Greatest number of ranges in one request for parts of a file; who asks for more gets the whole. 0: ranges are ignored. */
+  readonly max_ranges?: number | `${number}`;
   /** How If-Modified-Since is compared with the time of a file. */
   readonly if_modified_since?: 'off' | 'exact' | 'before';
   /** Whether files that are not there are reported in the error log. */

@@ -1,10 +1,11 @@
 /**
- * Sends one open file: its head with validators, 304 or 412 where the request's
- * conditions say so, and its bytes in bounded chunks at the client's pace.
+ * Sends one open file, or ranges of it: its head with validators, 304, 412 or 416 where the
+ * request's conditions say so, and its bytes in bounded chunks at the client's pace.
  */
 import { constants, type Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { DONE, type Exchange, type PhaseResult } from '../module-api/index.js';
+import { contentRange, multipart, selectRanges, type ByteRange, type Multipart } from './byte-ranges.js';
 import { evaluateConditions, type Validators } from './conditions.js';
 import { contentTypeOf, type MimeTypes } from './mime.js';
 import type { RedirectPolicy } from './redirect.js';
@@ -15,6 +16,8 @@ export interface FileOptions {
   readonly defaultType: string;
   readonly etag: boolean;
   readonly ifModifiedSince: 'off' | 'exact' | 'before';
+  /** Ranges in one request; 0 ignores them. */
+  readonly maxRanges: number;
   readonly redirect: RedirectPolicy;
 }
 
@@ -43,14 +46,66 @@ export async function sendFile(
     ? 200
     : evaluateConditions(exchange.request, validators, options.ifModifiedSince);
   if (verdict === 412) return 412;
+  const ranges =
+    isErrorPage || verdict === 304
+      ? 'whole'
+      : selectRanges(exchange.request, validators, info.size, options.maxRanges);
+  if (ranges.length === 0) {
+    exchange.response.setHeader('Content-Range', `bytes */${info.size}`);
+    return 416;
+  }
   // The time is the page's, not that of what is missing.
   if (!isErrorPage) exchange.response.setHeader('Last-Modified', validators.lastModified);
   if (validators.etag !== undefined) exchange.response.setHeader('ETag', validators.etag);
   if (verdict === 304) return exchange.respond(304, '');
-  exchange.begin(200, info.size, contentTypeOf(path, options.types, options.defaultType));
-  if (exchange.request.method !== 'HEAD') await sendBytes(exchange, file, info.size, path);
+  const source: Source = { exchange, file, path, size: info.size };
+  const contentType = contentTypeOf(path, options.types, options.defaultType);
+  if (ranges !== 'whole') return sendRanges(source, ranges, contentType);
+  if (!isErrorPage && options.maxRanges > 0) exchange.response.setHeader('Accept-Ranges', 'bytes');
+  exchange.begin(200, info.size, contentType);
+  if (exchange.request.method !== 'HEAD') await sendBytes(source, { start: 0, end: info.size });
   exchange.end();
   return DONE;
+}
+
+/** What is sent, and to whom. */
+interface Source {
+  readonly exchange: Exchange;
+  readonly file: FileHandle;
+  readonly path: string;
+  /** Of the whole. */
+  readonly size: number;
+}
+
+/** One range as the body, several as parts of one. */
+async function sendRanges(
+  source: Source,
+  ranges: readonly ByteRange[],
+  contentType: string,
+): Promise<PhaseResult> {
+  const { exchange, size } = source;
+  const isHead = exchange.request.method === 'HEAD';
+  const [only] = ranges;
+  if (only !== undefined && ranges.length === 1) {
+    exchange.response.setHeader('Content-Range', contentRange(only, size));
+    exchange.begin(206, only.end - only.start, contentType);
+    if (!isHead) await sendBytes(source, only);
+  } else {
+    const parts = multipart(ranges, size, contentType);
+    exchange.begin(206, parts.length, parts.contentType);
+    if (!isHead) await sendParts(source, ranges, parts);
+  }
+  exchange.end();
+  return DONE;
+}
+
+async function sendParts(source: Source, ranges: readonly ByteRange[], parts: Multipart): Promise<void> {
+  for (const [index, range] of ranges.entries()) {
+    const head = Buffer.from(parts.heads[index] ?? '', 'latin1');
+    if (!source.exchange.write(head) && !(await isDrained(source.exchange))) return;
+    if (!(await sendBytes(source, range))) return;
+  }
+  source.exchange.write(Buffer.from(parts.tail, 'latin1'));
 }
 
 function validatorsOf(info: Stats, options: FileOptions): Validators {
@@ -62,21 +117,22 @@ function validatorsOf(info: Stats, options: FileOptions): Validators {
   };
 }
 
-/** Sends `size` bytes; fewer when the file has shrunk or the client has left. */
-async function sendBytes(exchange: Exchange, file: FileHandle, size: number, path: string): Promise<void> {
+/** Sends those bytes; false when the file has shrunk or the client has left. */
+async function sendBytes({ exchange, file, path }: Source, { start, end }: ByteRange): Promise<boolean> {
   const chunk = spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
   try {
-    let position = 0;
-    while (position < size) {
-      const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, size - position), position);
+    let position = start;
+    while (position < end) {
+      const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, end - position), position);
       if (bytesRead === 0) {
         exchange.log('alert', `"${path}" was truncated while it was sent`);
-        return;
+        return false;
       }
       position += bytesRead;
-      if (!exchange.write(chunk.subarray(0, bytesRead)) && position < size && !(await isDrained(exchange)))
-        return;
+      if (exchange.write(chunk.subarray(0, bytesRead)) || position === end) continue;
+      if (!(await isDrained(exchange))) return false;
     }
+    return true;
   } finally {
     if (spare.length < MAX_SPARE) spare.push(chunk);
   }

@@ -2,7 +2,7 @@
  * Rows of plain files: which name stands for a directory, and what is said of a file.
  */
 import { directive } from '../module-api/index.js';
-import { argument, flagRow, HTTP_SERVER_LOCATION, MANY } from './rows.js';
+import { argument, flagRow, HTTP_SERVER_LOCATION, MANY, readNumber } from './rows.js';
 
 export const index = directive<readonly string[]>({
   name: 'index',
@@ -41,6 +41,17 @@ export const ifModifiedSince = directive<'off' | 'exact' | 'before'>({
   syntax: 'off | exact | before',
   defaultText: 'exact',
   doc: 'How If-Modified-Since is compared with the time of a file.',
+});
+
+export const maxRanges = directive<number>({
+  name: 'max_ranges',
+  contexts: HTTP_SERVER_LOCATION,
+  args: 1,
+  parse: (node, context) => readNumber(node, argument(node, 0), context),
+  default: Number.POSITIVE_INFINITY,
+  syntax: 'number',
+  defaultText: '-',
+  doc: 'Greatest number of ranges in one request for parts of a file; who asks for more gets the whole. 0: ranges are ignored.',
 });
 
 export const logNotFound = flagRow(

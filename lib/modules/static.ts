@@ -13,7 +13,7 @@ import { alias, defaultType } from './core.js';
 import { mimeTypes } from './mime.js';
 import { redirectPolicy, sendRedirect } from './redirect.js';
 import { openFile, sendFile, type FileOptions } from './static-file.js';
-import { etag, ifModifiedSince, index, logNotFound } from './static-rows.js';
+import { etag, ifModifiedSince, index, logNotFound, maxRanges } from './static-rows.js';
 import { describeErrno } from './system-error.js';
 
 const BAD_REQUEST = 400;
@@ -54,6 +54,7 @@ function siteOf(settings: Settings, location: EngineBuilder['location']): Site {
     defaultType: settings.get(defaultType),
     etag: settings.get(etag),
     ifModifiedSince: settings.get(ifModifiedSince),
+    maxRanges: settings.get(maxRanges),
     redirect: redirectPolicy(settings),
     pathOf: pathMapper(settings.own(alias), location),
   };
@@ -163,7 +164,7 @@ function refuse(exchange: Exchange, path: string): PhaseResult {
 /** Plain files. */
 export const staticModule: Module = {
   name: 'static',
-  directives: [index, etag, ifModifiedSince, logNotFound],
+  directives: [index, etag, ifModifiedSince, maxRanges, logNotFound],
   location(builder) {
     const { settings } = builder;
     builder.content(staticHandler(siteOf(settings, (builder as EngineBuilder).location)));

@@ -54,6 +54,7 @@ describe('a file', () => {
     expect(exchange.sent).toEqual([
       ['Last-Modified', DATE],
       ['ETag', ETAG],
+      ['Accept-Ranges', 'bytes'],
     ]);
     expect(exchange.ended).toBe(true);
   });
@@ -104,7 +105,10 @@ describe('a file', () => {
   });
 
   it('carries no ETag when that is off', async () => {
-    expect((await get('/a.txt', {}, 'location / { etag off; }')).sent).toEqual([['Last-Modified', DATE]]);
+    expect((await get('/a.txt', {}, 'location / { etag off; }')).sent).toEqual([
+      ['Last-Modified', DATE],
+      ['Accept-Ranges', 'bytes'],
+    ]);
   });
 
   it.each([
