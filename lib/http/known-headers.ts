@@ -18,9 +18,11 @@ export const UPGRADE = 6;
 export const TE = 7;
 export const KEEP_ALIVE = 8;
 export const PROXY_CONNECTION = 9;
+/** From this id to {@link LAST_SPECIAL}: fields that a request may have once (and Expect). */
+export const FIRST_SINGULAR = 10;
 /** Ids up to this one are looked at by the parsers. */
-export const LAST_SPECIAL = 9;
-export const TRAILER = 10;
+export const LAST_SPECIAL = 16;
+export const TRAILER = 17;
 
 /** Fields of one hop (RFC 9110 section 7.6.1); all of them below 32. */
 export const HOP_IDS: readonly number[] = [
@@ -44,6 +46,13 @@ const NAMES: readonly string[] = [
   'te',
   'keep-alive',
   'proxy-connection',
+  'authorization',
+  'content-range',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
   'trailer',
   'accept',
   'accept-charset',
@@ -56,13 +65,11 @@ const NAMES: readonly string[] = [
   'age',
   'allow',
   'alt-svc',
-  'authorization',
   'cache-control',
   'content-disposition',
   'content-encoding',
   'content-language',
   'content-location',
-  'content-range',
   'content-security-policy',
   'content-type',
   'cookie',
@@ -72,11 +79,6 @@ const NAMES: readonly string[] = [
   'expires',
   'forwarded',
   'http2-settings',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'if-unmodified-since',
   'last-modified',
   'link',
   'location',

@@ -17,7 +17,7 @@ import * as memory from './memory.js';
 // As in message-head.ts: constants of this module are folded, imported ones are not.
 const { u8, i32, REPORT } = memory;
 const { CR, LF } = bytes;
-const { CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING } = known;
+const { CONTENT_LENGTH, EXPECT, FIRST_SINGULAR, HOST, TRANSFER_ENCODING } = known;
 const { COMPLETE, START_END, START_FLAGS } = scan;
 const BAD = fields.BAD << 8;
 const CRLF = fields.CANONICAL << 8;
@@ -63,6 +63,8 @@ export class RequestHead extends RequestLine {
   #limits: RequestLimits | undefined;
   #inFields = false;
   #hosts = 0;
+  /** Bits of the ids that were seen, of those that may come once. */
+  #singulars = 0;
 
   /** Forgets the last request. Called before the first `parse` of every head. */
   begin(limits: RequestLimits = {}): void {
@@ -86,6 +88,7 @@ export class RequestHead extends RequestLine {
     this.expectContinue = false;
     this.#inFields = false;
     this.#hosts = 0;
+    this.#singulars = 0;
   }
 
   /**
@@ -194,10 +197,20 @@ export class RequestHead extends RequestLine {
         return 0;
       case EXPECT:
         this.expectContinue = this.version === 11 && this.valueIs(index, '100-continue');
-        return 0;
+        return this.#once(id, index);
       default:
-        return 0;
+        return id < FIRST_SINGULAR ? 0 : this.#once(id, index);
     }
+  }
+
+  /** Which of two conditions, or credentials, would count is a matter of taste: as nginx we refuse. */
+  #once(id: number, index: number): number {
+    const bit = 1 << id;
+    if ((this.#singulars & bit) !== 0) {
+      return this.fail(BAD_REQUEST, `client sent duplicate header line: "${this.fieldName(index)}"`);
+    }
+    this.#singulars |= bit;
+    return 0;
   }
 
   /** An authority in the target takes precedence (RFC 9112 section 3.2.2); Host must be valid all the same. */

@@ -11,6 +11,7 @@ import {
   KNOWN_HEADER_COUNT,
   knownHeaderId,
   knownHeaderName,
+  FIRST_SINGULAR,
   LAST_SPECIAL,
   TRAILER,
   UNKNOWN,
@@ -43,7 +44,9 @@ describe('known headers', () => {
   test('names and ids fit together', () => {
     expect(knownHeaderName(HOST)).toBe('host');
     expect(knownHeaderName(CONTENT_LENGTH)).toBe('content-length');
-    expect(knownHeaderName(LAST_SPECIAL)).toBe('proxy-connection');
+    expect(knownHeaderName(FIRST_SINGULAR - 1)).toBe('proxy-connection');
+    expect(knownHeaderName(FIRST_SINGULAR)).toBe('authorization');
+    expect(knownHeaderName(LAST_SPECIAL)).toBe('if-unmodified-since');
     expect(knownHeaderName(TRAILER)).toBe('trailer');
     // An id shares an Int32 with the flags of its field.
     expect(KNOWN_HEADER_COUNT).toBeLessThanOrEqual(256);
