@@ -189,7 +189,7 @@ export class ProxyRun implements BodySink {
 
   // What the client's side reports
 
-  onBodyData(offset: number, length: number): void {
+  onBodyData(offset: number, length: number, last: boolean): void {
     const { replay } = this.#sender;
     if (this.#state === COLLECT && replay.length + length > replay.limitBytes) {
       this.#begin();
@@ -205,7 +205,7 @@ export class ProxyRun implements BodySink {
     }
     const up = this.#up;
     if (up === null || !this.#sender.sendsBody || up.connection.ended) return;
-    if (!this.#sender.data(up.connection, offset, length)) this.#pauseClient();
+    if (!this.#sender.data(up.connection, offset, length, last)) this.#pauseClient();
     if (!up.connection.connecting) this.#expectResponse(up);
   }
 

@@ -17,7 +17,8 @@ import type { SegmentWriter } from './segment-writer.js';
 
 /** Takes a body; the bytes lie in the arena and are gone when the call returns. */
 export interface BodySink {
-  onBodyData(offset: number, length: number): void;
+  /** `last`: nothing follows but {@link onBodyEnd}. */
+  onBodyData(offset: number, length: number, last: boolean): void;
   /** So much is left: a relay that moves it, or null when the sink wants to see it. */
   relayBody(length: number): Relay | null;
   /** The relay has sent so much. */
@@ -251,7 +252,7 @@ export class RequestBody implements Paced {
     const discarding = this.#state === DISCARDING;
     if (ended) this.#state = DONE;
     else this.watch();
-    sink?.onBodyData(offset, length);
+    sink?.onBodyData(offset, length, ended);
     if (ended) this.#ended(sink, discarding);
     else if (this.#remaining >= RELAY_FROM_BYTES) this.#startRelay();
   }
@@ -281,32 +282,49 @@ export class RequestBody implements Paced {
     this.#sink?.onBodyMoved(relay.sent);
   }
 
+  /**
+   * Takes what there is of the chunks, and moves their data together, over the lines between
+   * them: however many came at once, they go on in one piece.
+   */
   #feedChunks(): void {
     const { downstream, context, location } = this.#exchange;
+    const { u8 } = context;
     const chunks = this.#chunks as ChunkedDecoder;
-    const limit = location.clientMaxBodySize;
-    while (downstream.inputLength > 0 && (this.#state === READING || this.#state === DISCARDING)) {
-      const start = downstream.inputOffset;
-      const next = chunks.next(context.u8, start, start + downstream.inputLength);
-      if (next < 0) {
+    const discarding = this.#state === DISCARDING;
+    const from = downstream.inputOffset;
+    const end = from + downstream.inputLength;
+    let at = from;
+    let start = from;
+    let size = 0;
+    while (at < end && !chunks.done) {
+      at = chunks.next(u8, at, end);
+      if (at < 0) {
         this.#failed(400, 'client sent invalid chunked body');
         return;
       }
-      downstream.consume(next - start);
-      this.bytesReceived += next - start;
-      const size = chunks.dataEnd - chunks.dataStart;
-      this.#dataBytes += size;
-      if (limit > 0 && this.#dataBytes > limit && this.#state === READING) {
-        this.#failed(413, 'client intended to send too large chunked body');
-        return;
-      }
-      const sink = this.#sink;
-      const discarding = this.#state === DISCARDING;
-      if (chunks.done) this.#state = DONE;
-      else this.watch();
-      if (size > 0) sink?.onBodyData(chunks.dataStart, size);
-      if (chunks.done) this.#ended(sink, discarding);
+      const { dataStart, dataEnd } = chunks;
+      if (size === 0) start = dataStart;
+      else if (!discarding && dataEnd > dataStart) u8.copyWithin(start + size, dataStart, dataEnd);
+      size += dataEnd - dataStart;
     }
+    downstream.consume(at - from);
+    this.bytesReceived += at - from;
+    this.#dataBytes += size;
+    const limit = location.clientMaxBodySize;
+    if (limit > 0 && this.#dataBytes > limit && !discarding) {
+      this.#failed(413, 'client intended to send too large chunked body');
+      return;
+    }
+    this.watch();
+    if (size > 0) this.#sink?.onBodyData(start, size, chunks.done);
+    if (chunks.done) this.#lastRead();
+  }
+
+  /** All chunks were read. Whoever took the data may have answered, given the body up, or passed it to another. */
+  #lastRead(): void {
+    const state = this.#state;
+    this.#state = DONE;
+    if (state === READING || state === DISCARDING) this.#ended(this.#sink, state === DISCARDING);
   }
 
   #ended(sink: BodySink | null, discarding: boolean): void {

@@ -114,8 +114,8 @@ export class RequestSender {
     return this.#flush(to) ? SENT : SENT_ABOVE;
   }
 
-  /** More of the body. False: the connection's queue is above its high watermark. */
-  data(to: Connection, offset: number, length: number): boolean {
+  /** More of the body; `last`: the rest of it. False: the connection's queue is above its high watermark. */
+  data(to: Connection, offset: number, length: number, last: boolean): boolean {
     const { head, context } = this.#exchange;
     if (!head.chunked) {
       this.#attempt.bytesSent += length;
@@ -126,6 +126,10 @@ export class RequestSender {
     writer.raw(`${length.toString(16)}\r\n`);
     writer.copy(offset, length);
     writer.constant(common.crlf);
+    if (last) {
+      this.complete = true;
+      this.#lastChunk();
+    }
     return this.#flush(to);
   }
 
@@ -142,6 +146,7 @@ export class RequestSender {
 
   /** The body has ended. */
   end(to: Connection): void {
+    if (this.complete) return;
     this.complete = true;
     if (!this.#exchange.head.chunked) return;
     this.#exchange.context.writer.reset();

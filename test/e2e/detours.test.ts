@@ -218,3 +218,50 @@ test('a truncated body that ends with the connection ends with a reset', async (
   await client.readUntil('hello');
   expect(await client.waitEnd()).toBe('reset');
 });
+
+test.runIf(IS_MILLRACE)(
+  'a body that came whole leaves nothing to wait for, whatever becomes of it',
+  async () => {
+    await using backend = await startAnswering(({ body }) => response(String(body.length)));
+    await using refusing = await startBackend((connection) => connection.close());
+    await using proxy = await startProxy(
+      (port) => `server { listen 127.0.0.1:${port}; client_body_buffer_size 4k; lingering_timeout 10s;
+        location / { proxy_pass http://127.0.0.1:${backend.port}; proxy_http_version 1.1; }
+        location /off { proxy_pass http://127.0.0.1:${backend.port}; proxy_http_version 1.1;
+                        proxy_request_buffering off; }
+        location /old { proxy_pass http://127.0.0.1:${backend.port}; proxy_http_version 1.0; }
+        location /dead { proxy_pass http://127.0.0.1:${refusing.port}; proxy_http_version 1.1;
+                         proxy_request_buffering off; error_page 502 /page; }
+        location /second { proxy_pass http://127.0.0.1:${refusing.port}; proxy_http_version 1.1;
+                           error_page 502 @again; }
+        location @again { proxy_pass http://127.0.0.1:${backend.port}; proxy_http_version 1.1; }
+        location /small { client_max_body_size 100; proxy_pass http://127.0.0.1:${backend.port}; }
+        location /page { return 200 page; } }`,
+    );
+    const body = (size: number): string =>
+      chunked(Array.from({ length: size / 100 }, (_, i) => String(i % 10).repeat(100)));
+    const ask = async (target: string, size: number): Promise<string> => {
+      const client = await Peer.connect(proxy.port);
+      client.send(
+        `POST ${target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body(size)}` +
+          'GET /page HTTP/1.1\r\nHost: a\r\n\r\n',
+      );
+      const answer = await client.readMessage();
+      const next = await client.readMessage().catch(() => undefined);
+      client.close();
+      return `${answer.status} ${answer.status < 300 ? answer.body : ''} then ${next?.body ?? 'closed'}`;
+    };
+    // What fits the buffer, and what outgrows it with its last piece.
+    for (const target of ['/', '/off']) {
+      expect(await ask(target, 300)).toBe('200 300 then page');
+      expect(await ask(target, 8000)).toBe('200 8000 then page');
+    }
+    expect(await ask('/old', 300)).toBe('200 300 then page');
+    expect(await ask('/old', 8000)).toMatch(/^411 {2}then/);
+    expect(await ask('/dead', 300)).toMatch(/^502 {2}then (page|closed)$/);
+    expect(await ask('/dead', 8000)).toMatch(/^502 {2}then (page|closed)$/);
+    expect(await ask('/second', 300)).toBe('502  then page');
+    expect(await ask('/small', 300)).toBe('413  then closed');
+    expect(backend.requests.every(({ complete }) => complete)).toBe(true);
+  },
+);
