@@ -252,7 +252,7 @@ export interface ServerLocationDirectives {
 
 /** A `location`. */
 export interface LocationOptions extends HttpServerLocationDirectives, ServerLocationDirectives {
-  /** Path that takes the place of the location's name. Not inherited by nested locations; variables in it are not supported yet. */
+  /** Path that takes the place of the location's name, for nested locations without `root` or `alias` of their own too; variables in it are not supported yet. */
   readonly alias?: string;
   /** Passes requests to a group or an address: http://name[:port][/uri] or http://unix:/path[:/uri]. A URI replaces the part that the location matched; one with variables is the whole target. Variables in the host and https are not supported yet. */
   readonly proxy_pass?: string;

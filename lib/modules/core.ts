@@ -35,7 +35,7 @@ export const alias = directive<string | undefined>({
   default: undefined,
   syntax: 'path',
   defaultText: '-',
-  doc: "Path that takes the place of the location's name. Not inherited by nested locations; variables in it are not supported yet.",
+  doc: "Path that takes the place of the location's name, for nested locations without `root` or `alias` of their own too; variables in it are not supported yet.",
 });
 
 export const defaultType = textRow(

@@ -31,12 +31,13 @@ export function openFile(path: string): Promise<FileHandle> {
   return open(Buffer.from(path, 'latin1'), constants.O_RDONLY | constants.O_NONBLOCK);
 }
 
-/** Answers with the file; it stays open, the caller closes it. */
+/** Answers with the file; it stays open, the caller closes it. Its type is that of `uri`, which an alias may give another ending. */
 export async function sendFile(
   exchange: Exchange,
   file: FileHandle,
   info: Stats,
   path: string,
+  uri: string,
   options: FileOptions,
 ): Promise<PhaseResult> {
   const validators = validatorsOf(info, options);
@@ -59,7 +60,7 @@ export async function sendFile(
   if (validators.etag !== undefined) exchange.response.setHeader('ETag', validators.etag);
   if (verdict === 304) return exchange.respond(304, '');
   const source: Source = { exchange, file, path, size: info.size };
-  const contentType = contentTypeOf(path, options.types, options.defaultType);
+  const contentType = contentTypeOf(uri, options.types, options.defaultType);
   if (ranges !== 'whole') return sendRanges(source, ranges, contentType);
   if (!isErrorPage && options.maxRanges > 0) exchange.response.setHeader('Accept-Ranges', 'bytes');
   exchange.begin(200, info.size, contentType);

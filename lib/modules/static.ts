@@ -9,7 +9,7 @@
 import { stat } from 'node:fs/promises';
 import type { Exchange, Module, PhaseHandler, PhaseResult, Settings } from '../module-api/index.js';
 import type { EngineBuilder } from '../proxy/runtime.js';
-import { alias, defaultType } from './core.js';
+import { alias, defaultType, root } from './core.js';
 import { mimeTypes } from './mime.js';
 import { redirectPolicy, sendRedirect } from './redirect.js';
 import { openFile, sendFile, type FileOptions } from './static-file.js';
@@ -27,23 +27,44 @@ interface Site extends FileOptions {
   readonly indexes: readonly string[];
   readonly logNotFound: boolean;
   /** Gives the path on disk for the path of a request, or undefined when it would leave the directory. */
-  readonly pathOf: (exchange: Exchange, uri: string) => string | undefined;
+  readonly pathOf: PathMapper;
 }
+
+type PathMapper = (exchange: Exchange, uri: string) => string | undefined;
 
 /** A segment "." or ".."; the engine resolved those of the request, but an alias may cut a name in two. */
 const DOT_SEGMENT = /(?:^|\/)\.\.?(?:\/|$)/;
 
-/** Maps by `alias` where one is given, else by the root of the location that applies. Without a prefix to replace, an alias is the whole path. */
-function pathMapper(
-  aliasPath: string | undefined,
-  { kind, name }: EngineBuilder['location'],
-): (exchange: Exchange, uri: string) => string | undefined {
-  if (aliasPath !== undefined && kind === 'regex') return () => aliasPath;
-  return (exchange, uri) => {
-    const rest = aliasPath === undefined ? uri : uri.slice(name.length);
-    if (DOT_SEGMENT.test(rest)) return undefined;
-    return (aliasPath ?? exchange.location.root) + rest;
+/** Maps by the root of the location that applies. */
+const byRoot: PathMapper = (exchange, uri) =>
+  DOT_SEGMENT.test(uri) ? undefined : exchange.location.root + uri;
+
+/** Without a prefix to replace, an alias is the whole path. */
+function byAlias(path: string, { kind, name }: EngineBuilder['location']): PathMapper {
+  if (kind === 'regex') return () => path;
+  return (_exchange, uri) => {
+    const rest = uri.slice(name.length);
+    return DOT_SEGMENT.test(rest) ? undefined : path + rest;
   };
+}
+
+/** What locations with an alias made of it, for those inside them that have neither alias nor root. */
+const aliased = new WeakMap<Settings, PathMapper>();
+
+function pathMapper(settings: Settings, location: EngineBuilder['location']): PathMapper {
+  const path = settings.own(alias);
+  if (path !== undefined) {
+    const mapper = byAlias(path, location);
+    aliased.set(settings, mapper);
+    return mapper;
+  }
+  let at: Settings | undefined = settings;
+  while (at !== undefined && at.own(root) === undefined) {
+    const inherited = aliased.get(at);
+    if (inherited !== undefined) return inherited;
+    at = at.outer;
+  }
+  return byRoot;
 }
 
 function siteOf(settings: Settings, location: EngineBuilder['location']): Site {
@@ -56,7 +77,7 @@ function siteOf(settings: Settings, location: EngineBuilder['location']): Site {
     ifModifiedSince: settings.get(ifModifiedSince),
     maxRanges: settings.get(maxRanges),
     redirect: redirectPolicy(settings),
-    pathOf: pathMapper(settings.own(alias), location),
+    pathOf: pathMapper(settings, location),
   };
 }
 
@@ -109,7 +130,7 @@ async function serveFile(exchange: Exchange, site: Site, uri: string): Promise<P
     if (info.isDirectory()) return redirectToDirectory(exchange, site, uri);
     if (!info.isFile()) return notFound(exchange, site, `"${path}" is not a regular file`);
     if (exchange.request.method === 'POST') return NOT_ALLOWED;
-    return await sendFile(exchange, file, info, path, site);
+    return await sendFile(exchange, file, info, path, uri, site);
   } finally {
     await file.close();
   }

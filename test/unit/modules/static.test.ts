@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { escapePath } from '../../../lib/modules/static.js';
-import { FakeExchange, location, run, type FakeRequest } from './support.js';
+import { FakeExchange, location, run, server, type FakeRequest } from './support.js';
 
 let root: string;
 const MTIME = 784_111_777;
@@ -270,6 +270,37 @@ describe('alias', () => {
     const exchange = new FakeExchange({ target: '/exact' });
     await run(await location(`location = /exact { alias ${root}/a.txt; }`), exchange);
     expect(exchange.text).toBe('hello');
+  });
+
+  it('holds for locations inside, unless they have a root or an alias of their own', async () => {
+    const inside = `location /images/ { alias ${root}/;
+      location ~ txt$ { }
+      location /images/dir/ { index index.htm; location /images/dir/index.htm { } }
+      location /images/rooted/ { root ${root}/rooted; location /images/rooted/x { } }
+      location /images/else/ { alias ${root}/real/; location ~ secret { } } }`;
+    const served = await Promise.all(
+      ['/images/a.txt', '/images/dir/index.htm', '/images/else/secret.txt', '/images/rooted/x'].map(
+        async (target) => {
+          const { locations } = await server(inside);
+          const name = {
+            '/images/a.txt': 'txt$',
+            '/images/dir/index.htm': '/images/dir/index.htm',
+            '/images/else/secret.txt': 'secret',
+          }[target];
+          const place = locations.find((each) => each.name === (name ?? target));
+          if (place === undefined) throw new Error(`no location for ${target}`);
+          const exchange = new FakeExchange({ target });
+          return (await run(place, exchange)) ?? exchange.text;
+        },
+      ),
+    );
+    expect(served).toEqual(['hello', 'index', 'secret', 404]);
+  });
+
+  it('gives no type to what is asked for under another name', async () => {
+    const exchange = new FakeExchange({ target: '/exact' });
+    await run(await location(`location = /exact { default_type x/y; alias ${root}/a.txt; }`), exchange);
+    expect(exchange.contentType).toBe('x/y');
   });
 
   it('cannot be left where it cuts a name in two', async () => {
