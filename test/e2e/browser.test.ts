@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { FOREIGN_ENV } from '../support/foreign.js';
 import { IS_MILLRACE, isInstalled, startProxy } from './support/proxy.js';
 
 const SLOW = Number(process.env['MILLRACE_TEST_SLOW'] ?? '1');
@@ -94,6 +95,7 @@ async function browse(url: string, result: Promise<unknown>): Promise<unknown> {
   const child: ChildProcess = spawn(BROWSER ?? '', [...FLAGS, `--user-data-dir=${profile}`, url], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
+    env: FOREIGN_ENV,
   });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));

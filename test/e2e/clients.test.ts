@@ -20,6 +20,7 @@ import type { AddressInfo } from 'node:net';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
+import { FOREIGN_ENV } from '../support/foreign.js';
 import { IS_MILLRACE, startProxy, type Proxy } from './support/proxy.js';
 
 const MB = 1024 * 1024;
@@ -100,7 +101,7 @@ async function responseOf(sent: ClientRequest): Promise<IncomingMessage> {
 
 /** Runs a program to its end: what it wrote, its exit code first. */
 async function run(program: string, args: readonly string[], input?: Readable): Promise<string> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: FOREIGN_ENV });
   const ended = once(child, 'close') as Promise<[number | null]>;
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)];
   if (input === undefined) child.stdin.end();

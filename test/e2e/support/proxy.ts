@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { FOREIGN_ENV } from '../../support/foreign.js';
 import { PATIENCE_MS } from './peer.js';
 
 const ROOT = resolve(fileURLToPath(import.meta.url), '../../../..');
@@ -217,7 +218,7 @@ export async function descriptorsBack(proxy: Proxy, before: number): Promise<num
 /** Whether a program can be run at all. */
 export function isInstalled(program: string, flag = '-v'): boolean {
   try {
-    execFileSync(program, [flag], { stdio: 'ignore' });
+    execFileSync(program, [flag], { stdio: 'ignore', env: FOREIGN_ENV });
     return true;
   } catch {
     return false;
