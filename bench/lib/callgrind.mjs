@@ -8,7 +8,7 @@
  * speed, until V8 has compiled what is hot; then a first load is counted and thrown away,
  * for what it sets off when the instrumentation begins; then the one that counts.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -121,7 +121,7 @@ function readFirstThread(folder, number) {
  * @param {import('./proxies.mjs').Backends} backends
  * @param {import('./workloads.mjs').Workload} workload
  * @param {{ warmUpSeconds: number, requests: number, keep?: string | undefined }} options
- *   `keep` is a folder in which callgrind's files stay
+ *   `keep` is a folder in which callgrind's files and V8's map (perf.map) stay
  * @returns {Promise<Counted>}
  */
 export async function countWithCallgrind(kind, backends, workload, { warmUpSeconds, requests, keep }) {
@@ -157,6 +157,7 @@ export async function countWithCallgrind(kind, backends, workload, { warmUpSecon
     };
   } finally {
     await one.stop();
+    if (keep !== undefined && kind.onNode) copyFileSync(map, join(folder, 'perf.map'));
     rmSync(map, { force: true });
     if (keep === undefined) rmSync(folder, { recursive: true, force: true });
   }
