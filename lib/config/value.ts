@@ -3,7 +3,7 @@
  * classes of their own, so that a constant costs nothing and a lone variable no
  * concatenation.
  */
-import type { ByteWriter, Exchange, Position, Value, Variable } from '../module-api/index.js';
+import type { ByteWriter, EngineVariable, Exchange, Position, Value, Variable } from '../module-api/index.js';
 import { ConfigError } from './config-error.js';
 import type { Registry } from './registry.js';
 
@@ -86,11 +86,13 @@ class ConstantPart implements Value {
 class VariablePart implements Value {
   readonly constant = undefined;
   readonly constantBytes = undefined;
+  readonly engine: EngineVariable | undefined;
   readonly #variable: Variable;
   readonly #suffix: string;
   readonly #writes: boolean;
 
   constructor(variable: Variable, suffix: string) {
+    this.engine = variable.engine;
     this.#variable = variable;
     this.#suffix = suffix;
     this.#writes = variable.write !== undefined;

@@ -23,6 +23,7 @@ export const FIRST_SINGULAR = 10;
 /** Ids up to this one are looked at by the parsers. */
 export const LAST_SPECIAL = 16;
 export const TRAILER = 17;
+export const X_FORWARDED_FOR = 18;
 
 /** Fields of one hop (RFC 9110 section 7.6.1); all of them below 32. */
 export const HOP_IDS: readonly number[] = [
@@ -34,7 +35,7 @@ export const HOP_IDS: readonly number[] = [
   PROXY_CONNECTION,
 ];
 
-/** Names in the order of their ids; lower case. */
+/** Names in the order of their ids; lower case. Of those with an id below 32 a head says whether it has them. */
 const NAMES: readonly string[] = [
   '',
   'host',
@@ -54,11 +55,21 @@ const NAMES: readonly string[] = [
   'if-range',
   'if-unmodified-since',
   'trailer',
+  'x-forwarded-for',
+  'accept-ranges',
+  'content-type',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'location',
+  'refresh',
+  'server',
+  'set-cookie',
   'accept',
   'accept-charset',
   'accept-encoding',
   'accept-language',
-  'accept-ranges',
   'access-control-allow-headers',
   'access-control-allow-methods',
   'access-control-allow-origin',
@@ -71,17 +82,11 @@ const NAMES: readonly string[] = [
   'content-language',
   'content-location',
   'content-security-policy',
-  'content-type',
   'cookie',
-  'date',
   'dnt',
-  'etag',
-  'expires',
   'forwarded',
   'http2-settings',
-  'last-modified',
   'link',
-  'location',
   'origin',
   'pragma',
   'priority',
@@ -90,7 +95,6 @@ const NAMES: readonly string[] = [
   'range',
   'referer',
   'referrer-policy',
-  'refresh',
   'retry-after',
   'sec-ch-ua',
   'sec-ch-ua-mobile',
@@ -104,8 +108,6 @@ const NAMES: readonly string[] = [
   'sec-websocket-key',
   'sec-websocket-protocol',
   'sec-websocket-version',
-  'server',
-  'set-cookie',
   'status',
   'strict-transport-security',
   'upgrade-insecure-requests',
@@ -120,7 +122,6 @@ const NAMES: readonly string[] = [
   'x-accel-limit-rate',
   'x-accel-redirect',
   'x-content-type-options',
-  'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-port',
   'x-forwarded-proto',

@@ -41,6 +41,8 @@ const {
   MAX_SPECIALS,
   NAME_END,
   POSITION,
+  REPEATED,
+  SEEN,
   SPECIALS,
   SPECIAL_COUNT,
   STRIDE,
@@ -83,6 +85,10 @@ export class MessageHead {
   /** 10 or 11: later minor versions count as 1.1. */
   version = 11;
   fieldCount = 0;
+  /** Bit i: there is a field with the known name i, below 32; bit 0: one with any other name. Ignored fields may count. */
+  seenIds = 0;
+  /** Likewise: there are several. */
+  repeatedIds = 0;
   /** Of the body: bytes; -1 chunked; see the subclasses for the rest. */
   contentLength = 0;
   /** Whether this message lets the connection live on. */
@@ -172,6 +178,7 @@ export class MessageHead {
 
   /** Index of the first field with that known name; -1 when there is none. */
   find(id: number): number {
+    if (id < 32 && (this.seenIds & (1 << id)) === 0) return -1;
     for (let i = 0; i < this.fieldCount; i++) if (this.fieldId(i) === id) return i;
     return -1;
   }
@@ -240,6 +247,8 @@ export class MessageHead {
     this.errorReason = '';
     this.version = 11;
     this.fieldCount = 0;
+    this.seenIds = 0;
+    this.repeatedIds = 0;
     this.contentLength = 0;
     this.keepAlive = false;
     this.upgrade = false;
@@ -275,6 +284,8 @@ export class MessageHead {
     const specials = i32[REPORT + SPECIAL_COUNT];
     this.position = i32[REPORT + POSITION];
     this.fieldCount = count;
+    this.seenIds = i32[REPORT + SEEN];
+    this.repeatedIds = i32[REPORT + REPEATED];
     const usual =
       (i32[REPORT + ALL_FLAGS] & (SUSPECT << 8)) === 0 &&
       i32[REPORT + LONGEST] <= maxFieldBytes &&

@@ -41,10 +41,14 @@ export const START_FLAGS = 5;
 export const LONGEST = 6;
 /** 1: there was no room for another record. */
 export const FULL = 7;
+/** Bit i: there is a name with the id i below 32; bit 0: one with another id, or without. */
+export const SEEN = 8;
+/** Likewise: there is more than one. */
+export const REPEATED = 9;
 /** Records with an id up to LAST_SPECIAL; the first {@link MAX_SPECIALS} of them are listed. */
-export const SPECIAL_COUNT = 8;
+export const SPECIAL_COUNT = 10;
 /** Their indices. */
-export const SPECIALS = 9;
+export const SPECIALS = 11;
 export const MAX_SPECIALS = 24;
 /** Int32 entries of a report. */
 export const REPORT_ENTRIES = SPECIALS + MAX_SPECIALS;
@@ -103,6 +107,9 @@ export function scanFieldsTs(
     const index = i32[at + COUNT]++;
     i32.set([start, colon, valueStart, valueEnd, next, id | (flags << 8)], (records >> 2) + index * STRIDE);
     i32[at + ALL_FLAGS] |= flags << 8;
+    const bit = id < 32 ? 1 << id : 1;
+    i32[at + REPEATED] |= i32[at + SEEN] & bit;
+    i32[at + SEEN] |= bit;
     i32[at + LONGEST] = Math.max(i32[at + LONGEST], next - start);
     if (id === UNKNOWN || id > LAST_SPECIAL) return;
     const special = i32[at + SPECIAL_COUNT]++;

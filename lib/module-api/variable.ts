@@ -14,6 +14,9 @@ export interface ByteWriter {
   text(text: string): void;
 }
 
+/** Variables that nearly every proxied request carries; the engine knows where their bytes lie. */
+export type EngineVariable = 'host' | 'remote_addr' | 'proxy_add_x_forwarded_for' | 'scheme';
+
 /** One variable, or one family of variables. */
 export interface Variable {
   /** Without `$`. A family ends in `_` and takes the rest as its suffix: "http_", "arg_". */
@@ -23,6 +26,8 @@ export interface Variable {
   get(exchange: Exchange, suffix: string): string | undefined;
   /** The same without making a string; only worth giving for what stands in proxied headers. */
   write?(exchange: Exchange, out: ByteWriter, suffix: string): void;
+  /** Built-in variables only: which of those it is that the engine may write without asking. */
+  readonly engine?: EngineVariable;
   /** One line for the docs. */
   readonly doc: string;
 }
@@ -46,6 +51,8 @@ export interface Value {
   readonly constant: string | undefined;
   /** The same as bytes. */
   readonly constantBytes: Uint8Array | undefined;
+  /** The text is this variable and nothing else. */
+  readonly engine?: EngineVariable | undefined;
   /** Evaluates to a byte string; unset variables are empty. */
   get(exchange: Exchange): string;
   /** As `get`, but undefined when the text is one variable and that is not set. */

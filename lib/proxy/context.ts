@@ -46,6 +46,7 @@ export class CommonConstants {
   readonly contentLength: ArenaBytes;
   readonly contentType: ArenaBytes;
   readonly location: ArenaBytes;
+  readonly http: ArenaBytes;
   readonly http11: ArenaBytes;
   readonly colon: ArenaBytes;
   readonly continue100: ArenaBytes;
@@ -63,6 +64,7 @@ export class CommonConstants {
     this.contentLength = constants.intern('Content-Length: ');
     this.contentType = constants.intern('Content-Type: ');
     this.location = constants.intern('Location: ');
+    this.http = constants.intern('http');
     this.http11 = constants.intern('HTTP/1.1 ');
     this.colon = constants.intern(': ');
     this.continue100 = constants.intern('HTTP/1.1 100 Continue\r\n\r\n');
@@ -104,10 +106,10 @@ export class EngineContext {
   readonly #serverDateShort: ArenaBytes;
   readonly #statusLines: (ArenaBytes | undefined)[] = [];
   #dateSecond = -1;
-  /** The address written last, and where it lies. */
+  /** Where the address lies that was written last. */
+  readonly addressOffset: number;
   #address = '';
   #addressLength = 0;
-  readonly #addressOffset: number;
 
   constructor(reactor: Reactor, config: RuntimeConfig) {
     this.reactor = reactor;
@@ -126,7 +128,7 @@ export class EngineContext {
     this.fieldsProgram = new ProgramBuilder().fields().build(this.constants, this.i32);
     this.relayedHead = new RelayedHead(this);
     this.pacer = new Pacer(reactor, () => this.nowMs);
-    this.#addressOffset = this.constants.reserve(ADDRESS_BYTES);
+    this.addressOffset = this.constants.reserve(ADDRESS_BYTES);
   }
 
   /** The turn's clock in ms. */
@@ -139,20 +141,22 @@ export class EngineContext {
     return f64[WALL];
   }
 
-  /** Appends an address; often it is that of the request before. */
+  /** Appends an address. */
   writeAddress(address: string, out: ByteWriter): void {
-    if (address !== this.#address) {
-      const { length } = address;
-      if (length > ADDRESS_BYTES) {
-        out.text(address);
-        return;
-      }
-      for (let i = 0; i < length; i++) u8[this.#addressOffset + i] = address.charCodeAt(i);
-      this.#addressLength = length;
-    }
-    // Equal or not, the next comparison is of this very string.
+    const length = this.placeAddress(address);
+    if (length < 0) out.text(address);
+    else out.copy(this.addressOffset, length);
+  }
+
+  /** Puts an address to `addressOffset`; often it is there from the request before. Result: its length, -1 when it is too long. */
+  placeAddress(address: string): number {
+    if (address === this.#address) return this.#addressLength;
+    const { length } = address;
+    if (length > ADDRESS_BYTES) return -1;
+    for (let i = 0; i < length; i++) u8[this.addressOffset + i] = address.charCodeAt(i);
+    this.#addressLength = length;
     this.#address = address;
-    out.copy(this.#addressOffset, this.#addressLength);
+    return length;
   }
 
   /** "Server: ...CRLF Date: ...CRLF", brought up to date once a second, in place. */

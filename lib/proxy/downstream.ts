@@ -50,6 +50,7 @@ export class Downstream implements ConnectionHandler, Paced {
   /** Received and not yet consumed: a range of the arena, in the receive window or in the stash. */
   inputOffset = 0;
   inputLength = 0;
+  #clientAddress = '';
   #state = HEAD;
   /** Exists only while input waits between callbacks. */
   #stash: ByteStash | null = null;
@@ -77,6 +78,14 @@ export class Downstream implements ConnectionHandler, Paced {
     this.#location = servers.index.defaultServer.fallback;
     connection.expectsHead = true;
     connection.setDeadline(context.nowMs + servers.index.defaultServer.clientHeaderTimeoutMs);
+  }
+
+  /** Numeric address of the client, or "unix:". */
+  get clientAddress(): string {
+    if (this.#clientAddress !== '') return this.#clientAddress;
+    const { remoteAddress } = this.connection;
+    if (this.servers.config.port >= 0 && remoteAddress !== '') this.#clientAddress = remoteAddress;
+    return this.#clientAddress === '' ? 'unix:' : this.#clientAddress;
   }
 
   /** Neither a request nor a response is under way. */

@@ -13,10 +13,7 @@ export class ClientView implements ClientInfo {
   }
 
   get remoteAddress(): string {
-    const { remoteAddress } = this.#exchange.downstream.connection;
-    return this.#exchange.downstream.servers.config.port < 0 || remoteAddress === ''
-      ? 'unix:'
-      : remoteAddress;
+    return this.#exchange.downstream.clientAddress;
   }
 
   writeRemoteAddress(out: ByteWriter): void {

@@ -6,16 +6,10 @@ import { DROP, HIDDEN } from '../http/fields.js';
 import type { MessageHead } from '../http/message-head.js';
 import type { RequestHead } from '../http/request-head.js';
 import type { ResponseHead } from '../http/response-head.js';
-import {
-  CONTENT_LENGTH,
-  KNOWN_HEADER_COUNT,
-  knownHeaderId,
-  TRAILER,
-  UNKNOWN,
-} from '../http/known-headers.js';
+import { CONTENT_LENGTH, knownHeaderId, TRAILER, UNKNOWN, X_FORWARDED_FOR } from '../http/known-headers.js';
 import { escapeUri } from '../http/uri.js';
 import { hasLineEnd } from './response-lines.js';
-import type { Value } from '../module-api/index.js';
+import type { EngineVariable, Value } from '../module-api/index.js';
 import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
@@ -27,19 +21,10 @@ import type { ArenaBytes, HeadOutput } from './segment-writer.js';
 /** What frames a body, and is wrong without one. */
 const BODY_FIELDS = [CONTENT_LENGTH, TRAILER];
 
-/** Something rewrites the field. */
-const REWRITTEN = 1;
-/** A response has the field once: of more, the client gets the first, as from nginx. */
-const ONCE = 2;
-const ONCE_IDS = new Uint8Array(KNOWN_HEADER_COUNT);
-for (const name of 'accept-ranges content-type date etag expires last-modified location refresh server'.split(
-  ' ',
-)) {
-  ONCE_IDS[knownHeaderId(name)] = ONCE;
-}
-/** By id, the number of the response that had the field last. */
-const lastSeen = new Uint32Array(KNOWN_HEADER_COUNT);
-let responses = 0;
+/** A response has these once: of more, the client gets the first, as from nginx. In the manner of `repeatedIds`. */
+const ONCE = 'accept-ranges content-type date etag expires last-modified location refresh server'
+  .split(' ')
+  .reduce((ids, name) => ids | (1 << knownHeaderId(name)), 0);
 
 /** What a run has decided about its request. */
 export interface PassedRequest {
@@ -53,7 +38,20 @@ interface SetValue {
   readonly name: string;
   readonly value: Value;
   readonly slot: number;
+  /** What the plan writes by itself, below; else 0. */
+  readonly own: number;
 }
+
+const OWN_HOST = 1;
+const OWN_SCHEME = 2;
+const OWN_ADDRESS = 3;
+const OWN_FORWARDED_FOR = 4;
+const OWN: Readonly<Record<EngineVariable, number>> = {
+  host: OWN_HOST,
+  scheme: OWN_SCHEME,
+  remote_addr: OWN_ADDRESS,
+  proxy_add_x_forwarded_for: OWN_FORWARDED_FOR,
+};
 
 export class ProxyPlan {
   readonly config: ProxyPassConfig;
@@ -67,8 +65,8 @@ export class ProxyPlan {
   readonly hiddenNames: string[] = [];
   /** A backend is asked whether it wants a body that the client holds back, unless the operator sets Expect or speaks HTTP/1.0. */
   readonly forwardsExpect: boolean;
-  /** REWRITTEN and ONCE for known fields of a backend. */
-  readonly #watchedIds = ONCE_IDS.slice();
+  /** Fields of a backend that something rewrites, in the manner of `seenIds`. */
+  readonly #rewrittenIds: number;
   /** Where 256 bytes are 1 for the known fields of the client that the backend does not get. */
   readonly #dropped: number;
   /** The same with those that say something about a body, for requests that go on without it. */
@@ -112,9 +110,14 @@ export class ProxyPlan {
     // Written anew where the backend is asked (RFC 9110 section 10.1.1).
     mark('expect', dropped, this.#droppedNames);
     let forwardsExpect = config.httpVersion !== '1.0';
+    let rewritten = 0;
     for (const { names } of config.response.rewrites) {
-      for (const name of names) this.#watchedIds[knownHeaderId(name)] |= REWRITTEN;
+      for (const name of names) {
+        const id = knownHeaderId(name);
+        rewritten |= id < 32 ? 1 << id : 1;
+      }
     }
+    this.#rewrittenIds = rewritten;
     let upgrade: Value | undefined;
     let setsConnection = false;
     const builder = new ProgramBuilder();
@@ -131,8 +134,10 @@ export class ProxyPlan {
       }
       if (lower === 'connection') setsConnection = value.constant !== '';
       if (lower === 'expect') forwardsExpect = false;
-      if (value.constant === undefined) this.#values.push({ name, value, slot: builder.line(name) });
-      else if (value.constant !== '') builder.constant(`${name}: ${value.constant}\r\n`);
+      if (value.constant === undefined) {
+        const own = value.engine === undefined ? 0 : OWN[value.engine];
+        this.#values.push({ name, value, slot: builder.line(name), own });
+      } else if (value.constant !== '') builder.constant(`${name}: ${value.constant}\r\n`);
     }
     this.#upgradeSlot = builder.slot();
     builder.fields();
@@ -156,23 +161,9 @@ export class ProxyPlan {
    * the further ones of a field that a response has once. Result: whether it hid one.
    */
   inspect(exchange: ExchangeImpl, up: ResponseHead): boolean {
-    const watched = this.#watchedIds;
-    let rewritten = false;
-    let repeated = false;
-    responses = (responses + 1) >>> 0;
-    for (let i = 0; i < up.fieldCount; i++) {
-      const id = up.fieldId(i);
-      const what = watched[id];
-      if (what === 0) continue;
-      if ((what & REWRITTEN) !== 0) rewritten = true;
-      if ((what & ONCE) === 0) continue;
-      if (lastSeen[id] === responses) {
-        up.setHidden(i, true);
-        repeated = true;
-      }
-      lastSeen[id] = responses;
-    }
-    if (rewritten) this.#rewrite(exchange, up);
+    const repeated = (up.repeatedIds & ONCE) !== 0;
+    if (repeated) hideRepeated(up);
+    if ((up.seenIds & this.#rewrittenIds) !== 0) this.#rewrite(exchange, up);
     return repeated;
   }
 
@@ -213,7 +204,8 @@ export class ProxyPlan {
     this.#requestLine(exchange, passed, composer);
     const values = this.#values;
     for (let i = 0; i < values.length; i++) {
-      const { slot, name, value } = values[i];
+      const { slot, name, value, own } = values[i];
+      if (own !== 0 && this.#setOwn(exchange, composer, slot, own)) continue;
       composer.open(slot);
       value.write(exchange, composer);
       // An empty value means no field at all.
@@ -236,6 +228,29 @@ export class ProxyPlan {
     else writer.copy(composer.output, written);
     if (own !== undefined) writer.raw(own);
     return upgrading;
+  }
+
+  /** Points a slot to where its value lies; false when it does not lie anywhere as it is to be sent. */
+  #setOwn(exchange: ExchangeImpl, composer: HeadComposer, slot: number, own: number): boolean {
+    const { head } = exchange;
+    switch (own) {
+      case OWN_HOST: {
+        const { hostStart, hostEnd } = head;
+        if (hostStart < 0 || hostEnd <= hostStart || head.hostHasUpper) return false;
+        composer.set(slot, head.base + hostStart, hostEnd - hostStart);
+        return true;
+      }
+      case OWN_SCHEME:
+        if (exchange.scheme !== 'http') return false;
+        composer.setConstant(slot, this.#context.common.http);
+        return true;
+      default: {
+        if (own === OWN_FORWARDED_FOR && head.find(X_FORWARDED_FOR) >= 0) return false;
+        const length = this.#context.placeAddress(exchange.downstream.clientAddress);
+        composer.set(slot, this.#context.addressOffset, length);
+        return length > 0;
+      }
+    }
   }
 
   #requestLine(exchange: ExchangeImpl, { method, uri }: PassedRequest, composer: HeadComposer): void {
@@ -361,6 +376,16 @@ export class ProxyPlan {
       if (head.fieldId(i) === UNKNOWN) head.setHidden(i, isNamed(head, i, names));
     }
     return DROP | HIDDEN;
+  }
+}
+
+function hideRepeated(up: ResponseHead): void {
+  let seen = 0;
+  for (let i = 0; i < up.fieldCount; i++) {
+    const id = up.fieldId(i);
+    const bit = id < 32 ? (1 << id) & ONCE : 0;
+    if ((seen & bit) !== 0) up.setHidden(i, true);
+    seen |= bit;
   }
 }
 

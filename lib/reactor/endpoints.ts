@@ -15,6 +15,15 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Connections come in a row from the same client: one string for them all is compared by its address alone. */
+let lastAddress = '';
+
+function shared(endpoint: Endpoint): Endpoint {
+  if (endpoint.address === lastAddress) return { address: lastAddress, port: endpoint.port };
+  lastAddress = endpoint.address;
+  return endpoint;
+}
+
 const NOWHERE: Endpoint = { address: '', port: 0 };
 
 /**
@@ -31,7 +40,7 @@ export class Endpoints {
   }
 
   get remote(): Endpoint {
-    this.#remote ??= this.#handle < 0 ? NOWHERE : splitEndpoint(native.remoteAddress(this.#handle));
+    this.#remote ??= this.#handle < 0 ? NOWHERE : shared(splitEndpoint(native.remoteAddress(this.#handle)));
     return this.#remote;
   }
 

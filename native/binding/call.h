@@ -30,6 +30,8 @@ inline Host* Arguments(napi_env env, napi_callback_info info, napi_value (&value
 }
 
 inline Host* HostOf(napi_env env, napi_callback_info info) {
+  if (Host* first = Host::First(env)) [[likely]]
+    return first;
   void* host = nullptr;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &host);
   return static_cast<Host*>(host);

@@ -21,6 +21,8 @@ Host* Host::Create(napi_env env) {
     delete host;
     return nullptr;
   }
+  napi_env nobody = nullptr;
+  if (first_env_.compare_exchange_strong(nobody, env, std::memory_order_acq_rel)) first_ = host;
   return host;
 }
 
@@ -215,6 +217,10 @@ void Host::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
 
 void Host::Stop() {
   stopped_ = true;
+  if (first_env_.load(std::memory_order_relaxed) == env_) {
+    first_ = nullptr;
+    first_env_.store(nullptr, std::memory_order_release);
+  }
   if (turn_ != nullptr) napi_delete_reference(env_, turn_);
   if (context_ != nullptr) napi_async_destroy(env_, context_);
   if (opened_) {

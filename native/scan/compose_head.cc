@@ -15,6 +15,7 @@ class Composer {
         end_(begin_ + static_cast<size_t>(capacity)) {}
 
   bool Append(int32_t offset, int32_t length) {
+    if (length == 0) return true;
     if ((offset | length) < 0 ||
         static_cast<size_t>(offset) + static_cast<size_t>(length) > memory_.size) {
       result_ = kComposeBadRange;
@@ -80,19 +81,23 @@ class Composer {
     return true;
   }
 
-  // memcpy, but without a call for the short ranges that heads are made of: two moves of 16
-  // or 8 bytes that overlap.
+  // memcpy, but without a call for the short ranges that heads are made of: two moves of one
+  // size that overlap.
   void Copy(const uint8_t* from, size_t length) {
-    if (length > 32 || length < 8) {
-      if (length == 2) {
-        std::memcpy(at_, from, 2);
-      } else {
-        std::memcpy(at_, from, length);
-      }
+    if (length > 64) {
+      std::memcpy(at_, from, length);
+    } else if (length > 32) {
+      CopyEnds<32>(from, length);
     } else if (length >= 16) {
       CopyEnds<16>(from, length);
-    } else {
+    } else if (length >= 8) {
       CopyEnds<8>(from, length);
+    } else if (length >= 4) {
+      CopyEnds<4>(from, length);
+    } else if (length >= 2) {
+      CopyEnds<2>(from, length);
+    } else {
+      *at_ = *from;
     }
   }
   template <size_t N>

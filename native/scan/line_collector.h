@@ -83,6 +83,8 @@ class LineCollector {
     report_->count = count_;
     report_->flags = flags_;
     report_->longest = longest_;
+    report_->seen = seen_;
+    report_->repeated = repeated_;
     report_->special_count = special_count_;
   }
 
@@ -116,6 +118,10 @@ class LineCollector {
       }
     }
     flags_ |= flags & ~0xff;
+    const int32_t id = flags & 0xff;
+    const uint32_t bit = id < 32 ? uint32_t{1} << id : 1;
+    repeated_ |= seen_ & bit;
+    seen_ |= bit;
     record = {begin_, colon, value_start, value_end, lf + 1, flags};
     if (lf + 1 - begin_ > longest_) longest_ = lf + 1 - begin_;
     ++count_;
@@ -148,6 +154,8 @@ class LineCollector {
   int32_t flags_ = 0;
   int32_t longest_ = 0;
   int32_t special_count_ = 0;
+  uint32_t seen_ = 0;
+  uint32_t repeated_ = 0;
 };
 
 }  // namespace millrace

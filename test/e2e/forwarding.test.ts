@@ -2,6 +2,7 @@
  * What becomes of a request on its way to the backend, and of the response on its way
  * back: heads are compared whole, as bytes, so that nothing is added or lost unseen.
  */
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { response, startAnswering, startBackend, type Backend } from './support/backend.js';
 import { names, value, values, type Message } from './support/message.js';
@@ -63,6 +64,37 @@ describe('the request', () => {
     expect(second && values(second, 'x-real-ip')).toEqual(['127.0.0.1']);
     expect(second && values(second, 'x-forwarded-for')).toEqual(['1.1.1.1, 2.2.2.2, 127.0.0.1']);
     expect(second && values(second, 'x-forwarded-proto')).toEqual(['http']);
+  });
+
+  test('carries the address of its own client, whoever came before', async () => {
+    await using backend = await startAnswering(() => response('ok'));
+    await using proxy = await startProxy(
+      (port) => `server {
+        listen 127.0.0.1:${port};
+        listen unix:/tmp/millrace-e2e-${port}.sock;
+        location / {
+          proxy_pass http://127.0.0.1:${backend.port};
+          proxy_set_header X-Real-IP $remote_addr;
+          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }
+      }`,
+    );
+    const clients: Peer[] = [];
+    for (const localAddress of ['127.0.0.1', '127.0.0.2', '127.100.200.30']) {
+      const socket = connect({ host: '127.0.0.1', port: proxy.port, localAddress });
+      clients.push(new Peer(socket));
+    }
+    clients.push(new Peer(connect(`/tmp/millrace-e2e-${proxy.port}.sock`)));
+    const expected = ['127.0.0.1', '127.0.0.2', '127.100.200.30', 'unix:'];
+    for (let round = 0; round < 2; round++) {
+      for (const client of clients) {
+        client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+        await client.readMessage();
+      }
+    }
+    const seen = backend.requests.map((one) => [value(one, 'x-real-ip'), value(one, 'x-forwarded-for')]);
+    expect(seen).toEqual([...expected, ...expected].map((address) => [address, address]));
+    for (const client of clients) client.socket.destroy();
   });
 
   test('loses what holds for one connection only', async () => {

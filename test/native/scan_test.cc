@@ -134,6 +134,16 @@ TEST(names_of_the_table) {
   EXPECT((result.flags(0) & kFieldMarked) == 0);
 }
 
+TEST(ids_that_a_head_has_and_has_twice) {
+  const Result once = Scan("S\r\nHost: a\r\nCookie: b\r\nX-Unknown: c\r\n\r\n");
+  EXPECT_EQ(once.report.seen, 1u << kHost | 1u << kCookie | 1u);
+  EXPECT_EQ(once.report.repeated, 0u);
+  const Result twice = Scan("S\r\nhost: a\r\nX: b\r\nHOST: a\r\nY: c\r\nCookie: d\r\n\r\n");
+  EXPECT_EQ(twice.report.seen, 1u << kHost | 1u << kCookie | 1u);
+  EXPECT_EQ(twice.report.repeated, 1u << kHost | 1u);
+  EXPECT_EQ(Scan("S\r\n\r\n").report.seen, 0u);
+}
+
 TEST(more_special_records_than_are_listed) {
   std::string head = "S\r\n";
   for (int i = 0; i < 40; ++i) head += "Host: a\r\n";

@@ -16,6 +16,7 @@ function binaryAddress({ client }: Exchange): string {
 export const connectionVariables: readonly Variable[] = [
   {
     name: 'remote_addr',
+    engine: 'remote_addr',
     get: ({ client }) => client.remoteAddress,
     write: ({ client }, out) => client.writeRemoteAddress(out),
     doc: 'The client\'s address, or "unix:".',

@@ -47,6 +47,7 @@ export const proxyVariables: readonly Variable[] = [
   },
   {
     name: 'proxy_add_x_forwarded_for',
+    engine: 'proxy_add_x_forwarded_for',
     get(exchange) {
       const received = exchange.request.header(FORWARDED_FOR);
       const { remoteAddress } = exchange.client;

@@ -86,6 +86,7 @@ export const requestVariables: readonly Variable[] = [
   },
   {
     name: 'host',
+    engine: 'host',
     get: ({ request }) => request.host,
     write: ({ request }, out) => request.writeHost(out),
     doc: "Host of the request without its port, lower-cased: from the request line, else the Host field, else the server's name.",
@@ -107,6 +108,7 @@ export const requestVariables: readonly Variable[] = [
   },
   {
     name: 'scheme',
+    engine: 'scheme',
     get: (exchange) => exchange.scheme,
     write: (exchange, out) => (exchange.scheme === 'http' ? out.bytes(HTTP) : out.text(exchange.scheme)),
     doc: '"http" or "https".',

@@ -286,9 +286,9 @@ describe('scanFields', () => {
     expect(native.setNames('cookie\nhost\n', 2, 0)).toBe(0);
     const length = put(HEAD, layout.window);
     expect(scanBytes(layout.window, length, 0)).toBe(0);
-    expect([...i32.subarray(REPORT - 2, REPORT + 9)]).toEqual([
+    expect([...i32.subarray(REPORT - 2, REPORT + 11)]).toEqual([
       ...[layout.window, length],
-      ...[2, 34, 1, CANONICAL | BAD, 14, CANONICAL, 9, 0, 1],
+      ...[2, 34, 1, CANONICAL | BAD, 14, CANONICAL, 9, 0, (1 << 2) | 1, 0, 1],
     ]);
     expect([...host.table.subarray(0, 5)]).toEqual([16, 20, 22, 23, 25]);
     expect(host.table[5]).toBe(2 | CANONICAL);
