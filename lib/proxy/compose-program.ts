@@ -34,6 +34,14 @@ export class ProgramBuilder {
   readonly #steps: Step[] = [];
   #slots = 0;
 
+  /** Another one that has the same steps so far, with the same slots. */
+  fork(): ProgramBuilder {
+    const other = new ProgramBuilder();
+    other.#steps.push(...this.#steps.map((step) => ({ ...step })));
+    other.#slots = this.#slots;
+    return other;
+  }
+
   /** A text that is always the same; neighbours become one step. */
   constant(text: string): this {
     const last = this.#steps.at(-1);

@@ -16,6 +16,7 @@ import { HeadComposer } from './head-composer.js';
 import { ArenaConstants, BlockPool } from './memory.js';
 import { Pacer } from './pacer.js';
 import { RelayedHead } from './relayed-head.js';
+import { KEEP_ALIVE_END } from './response-lines.js';
 import type { RuntimeConfig } from './runtime.js';
 import type { ArenaBytes } from './segment-writer.js';
 import { SegmentWriter } from './segment-writer.js';
@@ -58,7 +59,7 @@ export class CommonConstants {
   constructor(constants: ArenaConstants) {
     this.nothing = constants.intern('');
     this.crlf = constants.intern('\r\n');
-    this.keepAliveEnd = constants.intern('Connection: keep-alive\r\n\r\n');
+    this.keepAliveEnd = constants.intern(KEEP_ALIVE_END);
     this.closeEnd = constants.intern('Connection: close\r\n\r\n');
     this.chunked = constants.intern('Transfer-Encoding: chunked\r\n');
     this.contentLength = constants.intern('Content-Length: ');

@@ -74,6 +74,8 @@ export class ProxyPlan {
   readonly #droppedNames: string[] = [];
   /** Request line, version, fields that are set, Upgrade, received fields, framing with the empty line. */
   readonly #program: ComposeProgram;
+  /** The same where neither an upgrade nor the body's framing has to be written. */
+  readonly #usual: ComposeProgram;
   readonly #line: number;
   readonly #values: SetValue[] = [];
   readonly #upgradeSlot: number;
@@ -139,6 +141,7 @@ export class ProxyPlan {
         this.#values.push({ name, value, slot: builder.line(name), own });
       } else if (value.constant !== '') builder.constant(`${name}: ${value.constant}\r\n`);
     }
+    this.#usual = builder.fork().fields().constant('\r\n').build(constants, context.i32);
     this.#upgradeSlot = builder.slot();
     builder.fields();
     this.#end = builder.slot();
@@ -197,7 +200,7 @@ export class ProxyPlan {
     length: number,
     sendTo: number,
   ): boolean {
-    const { composer, writer } = this.#context;
+    const { common, composer, writer } = this.#context;
     const { request } = this.config;
     const { head } = exchange;
     composer.begin();
@@ -214,15 +217,22 @@ export class ProxyPlan {
         composer.open(slot);
       }
     }
-    const upgrading = this.#writeUpgrade(exchange, composer);
     const body = this.sendsBody && exchange.methodOverride === undefined;
     // Of a head that was refused, nothing is passed on.
     const passes = head.complete && request.passFields;
     const own = request.body === undefined ? undefined : request.body.get(exchange);
-    this.#endHead(exchange, passed, asks, body, passes, length, own);
+    const framed = !asks && own === undefined && passes && request.passBody && length < 0;
+    const usual = framed && !(body && head.chunked) && !head.upgrade && this.#upgrade === undefined;
+    let upgrading = false;
+    if (!usual) {
+      upgrading = this.#writeUpgrade(exchange, composer);
+      if (framed) composer.setConstant(this.#end, body && head.chunked ? this.#chunkedEnd : common.crlf);
+      else this.#endHead(exchange, passed, asks, body, passes, length, own);
+    }
+    const program = usual ? this.#usual : this.#program;
     const drop = body ? this.#dropped : this.#droppedBodiless;
     const source = passes ? head : null;
-    const written = composer.compose(this.#program, source, this.#hideNames(head), drop, sendTo);
+    const written = composer.compose(program, source, this.#hideNames(head), drop, sendTo);
     writer.reset();
     if (written < 0) writer.fail();
     else writer.copy(composer.output, written);
@@ -281,10 +291,6 @@ export class ProxyPlan {
     const { composer, common } = this.#context;
     const { head } = exchange;
     const { passBody } = this.config.request;
-    if (!asks && own === undefined && passes && passBody && length < 0) {
-      composer.setConstant(this.#end, body && head.chunked ? this.#chunkedEnd : common.crlf);
-      return;
-    }
     composer.open(this.#end);
     if (body && head.chunked) {
       if (length < 0) composer.constant(common.chunked);

@@ -4,7 +4,8 @@
  *     status line | Server, Date | the backend's fields | Transfer-Encoding | fields of modules | Connection | body
  *
  * Everything but the backend's fields is a slot, so one program serves every response of
- * the worker.
+ * the worker. A second one is for the usual response: nothing between the backend's fields
+ * and "Connection: keep-alive".
  */
 import type { ResponseHead } from '../http/response-head.js';
 import type { EngineContext } from './context.js';
@@ -12,7 +13,7 @@ import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { HeadComposer } from './head-composer.js';
 import type { ProxyPlan } from './proxy-plan.js';
-import { hideFields, writeFields, writeStatusLine } from './response-lines.js';
+import { hideFields, KEEP_ALIVE_END, writeFields, writeStatusLine } from './response-lines.js';
 import { writeMissingServerDate, writeServerDate } from './signature.js';
 
 export class RelayedHead {
@@ -25,6 +26,8 @@ export class RelayedHead {
   readonly #own: number;
   readonly #end: number;
   readonly #body: number;
+  readonly #usual: ComposeProgram;
+  readonly #usualBody: number;
 
   constructor(context: EngineContext) {
     this.#context = context;
@@ -33,6 +36,9 @@ export class RelayedHead {
     this.#line = builder.slot();
     this.#server = builder.slot();
     builder.fields();
+    const usual = builder.fork().constant(KEEP_ALIVE_END);
+    this.#usualBody = usual.slot();
+    this.#usual = usual.build(context.constants, context.i32);
     this.#coding = builder.slot();
     this.#own = builder.slot();
     this.#end = builder.slot();
@@ -59,7 +65,6 @@ export class RelayedHead {
     sendTo: number,
   ): number {
     const composer = this.#composer;
-    const { common } = this.#context;
     const { location } = exchange;
     composer.begin();
     this.#statusLine(up, status);
@@ -72,6 +77,27 @@ export class RelayedHead {
       composer.open(this.#server);
       writeServerDate(exchange, composer);
     }
+    const usual =
+      keepAlive && !chunked && location.keepaliveHeaderSeconds === 0 && exchange.fields.count === 0;
+    if (usual) composer.set(this.#usualBody, bodyOffset, bodyLength);
+    else this.#rest(exchange, chunked, keepAlive, bodyOffset, bodyLength);
+    const noLength = status === 204 || exchange.writer.contentLength < 0 || chunked;
+    const drop = noLength ? plan.hiddenNoLength : plan.hidden;
+    const program = usual ? this.#usual : this.#program;
+    return composer.compose(program, up, hideFields(exchange, up, plan, repeated), drop, sendTo);
+  }
+
+  /** Everything behind the backend's fields. */
+  #rest(
+    exchange: ExchangeImpl,
+    chunked: boolean,
+    keepAlive: boolean,
+    bodyOffset: number,
+    bodyLength: number,
+  ): void {
+    const composer = this.#composer;
+    const { common } = this.#context;
+    const { location } = exchange;
     composer.setConstant(this.#coding, chunked ? common.chunked : common.nothing);
     if (exchange.fields.count > 0) {
       composer.open(this.#own);
@@ -88,9 +114,6 @@ export class RelayedHead {
       composer.setConstant(this.#end, end);
     }
     composer.set(this.#body, bodyOffset, bodyLength);
-    const noLength = status === 204 || exchange.writer.contentLength < 0 || chunked;
-    const drop = noLength ? plan.hiddenNoLength : plan.hidden;
-    return composer.compose(this.#program, up, hideFields(exchange, up, plan, repeated), drop, sendTo);
   }
 
   /** As received where it is in canonical form and the status stays. */

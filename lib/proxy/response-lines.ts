@@ -13,6 +13,9 @@ import type { HeadOutput } from './segment-writer.js';
 /** Fields that frame the message or belong to one hop: only the engine writes them. */
 const ENGINE_FIELDS = /^(?:connection|content-length|transfer-encoding|keep-alive|server|date)$/i;
 
+/** Connection as the last field of a response, with the empty line behind it. */
+export const KEEP_ALIVE_END = 'Connection: keep-alive\r\n\r\n';
+
 /** Room that fields of modules leave for what the engine still writes. */
 const RESERVED_BYTES = 4096;
 
