@@ -18,10 +18,11 @@ export const UPGRADE = 6;
 export const TE = 7;
 export const KEEP_ALIVE = 8;
 export const PROXY_CONNECTION = 9;
-/** From this id to {@link LAST_SPECIAL}: fields that a request may have once (and Expect). */
-export const FIRST_SINGULAR = 10;
 /** Ids up to this one are looked at by the parsers. */
-export const LAST_SPECIAL = 16;
+export const LAST_SPECIAL = 9;
+/** These and Expect may be in a request once. */
+export const FIRST_SINGULAR = 10;
+export const LAST_SINGULAR = 16;
 export const TRAILER = 17;
 export const X_FORWARDED_FOR = 18;
 

@@ -17,10 +17,12 @@ import * as memory from './memory.js';
 // As in message-head.ts: constants of this module are folded, imported ones are not.
 const { u8, i32, REPORT } = memory;
 const { CR, LF } = bytes;
-const { CONTENT_LENGTH, EXPECT, FIRST_SINGULAR, HOST, TRANSFER_ENCODING } = known;
+const { CONTENT_LENGTH, EXPECT, FIRST_SINGULAR, HOST, LAST_SINGULAR, TRANSFER_ENCODING } = known;
 const { COMPLETE, START_END, START_FLAGS } = scan;
 const BAD = fields.BAD << 8;
 const CRLF = fields.CANONICAL << 8;
+/** Fields that a request has once, in the manner of `repeatedIds`. */
+const SINGULAR = (2 << LAST_SINGULAR) - (1 << FIRST_SINGULAR) + (1 << EXPECT);
 
 /** Bounds and rules for a head; what is not given is nginx's default. */
 export interface RequestLimits {
@@ -63,8 +65,6 @@ export class RequestHead extends RequestLine {
   #limits: RequestLimits | undefined;
   #inFields = false;
   #hosts = 0;
-  /** Bits of the ids that were seen, of those that may come once. */
-  #singulars = 0;
 
   /** Forgets the last request. Called before the first `parse` of every head. */
   begin(limits: RequestLimits = {}): void {
@@ -88,7 +88,6 @@ export class RequestHead extends RequestLine {
     this.expectContinue = false;
     this.#inFields = false;
     this.#hosts = 0;
-    this.#singulars = 0;
   }
 
   /**
@@ -197,19 +196,20 @@ export class RequestHead extends RequestLine {
         return 0;
       case EXPECT:
         this.expectContinue = this.version === 11 && this.valueIs(index, '100-continue');
-        return this.#once(id, index);
+        return 0;
       default:
-        return id < FIRST_SINGULAR ? 0 : this.#once(id, index);
+        return 0;
     }
   }
 
   /** Which of two conditions, or credentials, would count is a matter of taste: as nginx we refuse. */
-  #once(id: number, index: number): number {
-    const bit = 1 << id;
-    if ((this.#singulars & bit) !== 0) {
-      return this.fail(BAD_REQUEST, `client sent duplicate header line: "${this.fieldName(index)}"`);
+  #duplicate(): number {
+    for (let i = this.fieldCount - 1; i >= 0; i--) {
+      const id = this.fieldId(i);
+      if (id < 32 && (this.repeatedIds & SINGULAR & (1 << id)) !== 0) {
+        return this.fail(BAD_REQUEST, `client sent duplicate header line: "${this.fieldName(i)}"`);
+      }
     }
-    this.#singulars |= bit;
     return 0;
   }
 
@@ -233,6 +233,7 @@ export class RequestHead extends RequestLine {
     if (this.#hosts === 0 && this.version === 11) {
       return this.fail(BAD_REQUEST, 'client sent HTTP/1.1 request without "Host" header');
     }
+    if ((this.repeatedIds & SINGULAR) !== 0) return this.#duplicate();
     if (this.lengthField >= 0 || this.codingField >= 0) {
       const result = this.#framing();
       if (result !== 0) return result;
