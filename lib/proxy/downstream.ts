@@ -279,9 +279,12 @@ export class Downstream implements ConnectionHandler, Paced {
     this.#closeFlushing(this.connection);
   }
 
-  /** What is queued, or relayed, has to leave at that speed. */
-  pace(rate: MinRate): void {
-    if (this.#paced) return;
+  /** What is queued, or relayed, has to leave at that speed; at any, when there is none. */
+  pace(rate: MinRate | undefined): void {
+    if (rate === undefined) {
+      if (this.#paced) this.#unpace();
+      return;
+    }
     this.#paced = true;
     this.context.pacer.watch(this, rate);
   }
@@ -299,6 +302,14 @@ export class Downstream implements ConnectionHandler, Paced {
   /** Bytes wait for the client to take them. */
   get waitsForPeer(): boolean {
     return this.connection.queuedBytes > 0 || this.exchange?.proxy?.response.heldByClient === true;
+  }
+
+  get paceOver(): boolean {
+    return this.exchange === null && this.connection.queuedBytes === 0;
+  }
+
+  onPaceOver(): void {
+    this.#paced = false;
   }
 
   onTooSlow(bytes: number, ms: number): void {
@@ -328,7 +339,7 @@ export class Downstream implements ConnectionHandler, Paced {
     const { connection, context } = this;
     const queued = connection.queuedBytes;
     this.#flushing = queued;
-    if (queued > 0 && this.#location.sendMinRate !== undefined) this.pace(this.#location.sendMinRate);
+    if (queued > 0) this.pace(this.#location.sendMinRate);
     connection.setDeadline(context.nowMs + (queued > 0 ? this.#location.sendTimeoutMs : timeoutMs));
   }
 

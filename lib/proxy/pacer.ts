@@ -23,6 +23,9 @@ export interface Paced {
   readonly pacedBytes: number;
   /** The peer is the one that is waited for. */
   readonly waitsForPeer: boolean;
+  /** Nothing is under way: it is watched no longer. */
+  readonly paceOver: boolean;
+  onPaceOver(): void;
   /** Called once; it is watched no longer. */
   onTooSlow(bytes: number, ms: number): void;
 }
@@ -46,9 +49,9 @@ export class Pacer {
     this.#nowMs = nowMs;
   }
 
-  /** From now on; one that is watched already stays so. */
+  /** From now on; for one that is watched already only another rate is something new. */
   watch(paced: Paced, rate: MinRate): void {
-    if (this.#watched.has(paced)) return;
+    if (this.#watched.get(paced)?.rate === rate) return;
     this.#watched.set(paced, { rate, sinceMs: this.#nowMs(), bytes: paced.pacedBytes });
     this.#start();
   }
@@ -84,6 +87,11 @@ export class Pacer {
           paced.onTooSlow(moved, Math.round(ms));
           continue;
         }
+      }
+      if (paced.paceOver) {
+        this.#watched.delete(paced);
+        paced.onPaceOver();
+        continue;
       }
       watch.sinceMs = nowMs;
       watch.bytes = pacedBytes;

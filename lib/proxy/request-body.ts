@@ -362,6 +362,14 @@ export class RequestBody implements Paced {
     return this.#relay === null || this.#relay.received === this.#relay.sent;
   }
 
+  get paceOver(): boolean {
+    return this.#state === DONE;
+  }
+
+  onPaceOver(): void {
+    this.#paced = false;
+  }
+
   onTooSlow(bytes: number, ms: number): void {
     this.#paced = false;
     this.#exchange.onSlowBody(`client sent its request body too slowly: ${bytes} bytes in ${ms} ms`);

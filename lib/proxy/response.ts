@@ -471,7 +471,7 @@ export class ResponseWriter {
     if (queued > 0) {
       this.#lastQueued = queued;
       downstream.connection.setDeadline(context.nowMs + location.sendTimeoutMs);
-      if (location.sendMinRate !== undefined) downstream.pace(location.sendMinRate);
+      downstream.pace(location.sendMinRate);
     }
     // Nobody is there to wait for, when a backend may go on without its client.
     return below || downstream.connection.closed;

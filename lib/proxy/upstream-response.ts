@@ -315,7 +315,7 @@ export class UpstreamResponse {
     if (!exchange.writer.unframed || !canRelay(source, target)) return false;
     const { sendTimeoutMs, sendMinRate } = exchange.location;
     const timeouts = { sourceMs: config.readTimeoutMs, targetMs: sendTimeoutMs };
-    if (sendMinRate !== undefined) exchange.downstream.pace(sendMinRate);
+    exchange.downstream.pace(sendMinRate);
     this.#relayed = startRelay(source, target, length, timeouts, true);
     return true;
   }

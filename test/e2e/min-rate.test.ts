@@ -189,6 +189,24 @@ describe.runIf(IS_MILLRACE)('send_min_rate', () => {
     client.close();
   });
 
+  test('the rate of one request is not that of the next on the connection', async () => {
+    await using backend = await startAnswering(() => Buffer.from(response(LARGE), 'latin1'));
+    await using proxy = await startProxy(CONF(backend.port, 'send_min_rate 100k grace=1s;'));
+    const client = await Peer.connect(proxy.port);
+    client.stopReading();
+    client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await sleep(300);
+    client.startReading();
+    expect((await client.readMessage()).body.length).toBe(LARGE.length);
+    client.stopReading();
+    client.send('GET /free HTTP/1.1\r\nHost: a\r\n\r\n');
+    await sleep(3000);
+    client.startReading();
+    expect((await client.readMessage()).body.length).toBe(LARGE.length);
+    client.close();
+    expect(proxy.read('error.log')).not.toContain('too slowly');
+  });
+
   test('nobody is blamed for a backend that trickles', async () => {
     await using backend = await startBackend(async (connection) => {
       await connection.readMessage();
