@@ -223,9 +223,11 @@ export class UpstreamResponse {
       }
     }
     this.begun = true;
-    // Log handlers and trailers may ask for fields when the window holds other bytes.
+    // Log handlers and trailers may ask for fields when the window holds other bytes; but an answer
+    // that is here as a whole is logged before this callback is left.
     const { logHandlers, trailers } = exchange.location;
-    const retained = logHandlers.length > 0 || trailers.length > 0;
+    const whole = this.#remaining >= 0 && length >= this.#remaining;
+    const retained = !whole && (logHandlers.length > 0 || trailers.length > 0);
     if (retained && !this.#kept.keep(head, head.length)) {
       this.#owner.onBadBody('the arena is exhausted');
       return;
