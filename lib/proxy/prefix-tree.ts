@@ -33,11 +33,18 @@ interface Node<T> {
   readonly prefix: T | undefined;
   /** Of the path that ends here. */
   readonly exact: T | undefined;
-  /** First byte of the first child. */
-  readonly low: number;
-  /** By first byte, from `low` on. */
-  readonly children: readonly (Node<T> | undefined)[];
+  /** The child, where there is one: a step without a look at the next byte. */
+  readonly only: Node<T> | undefined;
+  /** Several children by their first byte. */
+  readonly table: readonly (Node<T> | undefined)[];
 }
+
+/** A table of 256 without a child. */
+function emptyTable(): undefined[] {
+  return Array.from({ length: 256 }, () => undefined);
+}
+
+const NO_CHILDREN: readonly undefined[] = emptyTable();
 
 /** Texts are byte strings. */
 export class PrefixTree<T> {
@@ -65,12 +72,11 @@ export class PrefixTree<T> {
     let current = this.#root;
     let found = current.prefix;
     while (at < stop) {
-      const index = u8[at] - current.low;
-      if (index < 0 || index >= current.children.length) break;
-      const child = current.children[index];
-      if (child === undefined || at + child.length > stop) break;
-      if ((view.getInt32(at, true) & child.mask) !== child.word) break;
-      at += child.length;
+      const child = current.only ?? current.table[u8[at]];
+      if (child === undefined) break;
+      const next = (at + child.length) | 0;
+      if (next > stop || (view.getInt32(at, true) & child.mask) !== child.word) break;
+      at = next;
       current = child;
       if (child.prefix !== undefined) found = child.prefix;
     }
@@ -108,8 +114,7 @@ class Draft<T> {
 
 /** The node of `text`, which leads to `draft`. */
 function node<T>(text: string, draft: Draft<T>): Node<T> {
-  const children: (Node<T> | undefined)[] = [];
-  const low = Math.min(...draft.children.keys());
+  const children: [number, Node<T>][] = [];
   for (const [byte, next] of draft.children) {
     let label = String.fromCharCode(byte);
     let last = next;
@@ -118,15 +123,21 @@ function node<T>(text: string, draft: Draft<T>): Node<T> {
       label += String.fromCharCode(onlyByte);
       last = only;
     }
-    while (children.length <= byte - low) children.push(undefined);
-    children[byte - low] = node(label, last);
+    children.push([byte, node(label, last)]);
   }
   const { length } = text;
   let word = 0;
   for (let i = 0; i < length; i++) word |= text.charCodeAt(i) << (8 * i);
   const mask = length === WORD ? -1 : (1 << (8 * length)) - 1;
   const { prefix, exact } = draft;
-  return { word, mask, length, prefix, exact, low: children.length === 0 ? 0 : low, children };
+  const only = children.length === 1 ? children[0]?.[1] : undefined;
+  let table: readonly (Node<T> | undefined)[] = NO_CHILDREN;
+  if (children.length > 1) {
+    const full: (Node<T> | undefined)[] = emptyTable();
+    for (const [byte, child] of children) full[byte] = child;
+    table = full;
+  }
+  return { word, mask, length, prefix, exact, only, table };
 }
 
 /** Whether a text ends there. */
