@@ -4,6 +4,7 @@ import { createParseContext } from '../../dist/lib/config/parse-context.js';
 import { Registry } from '../../dist/lib/config/registry.js';
 import { builtinModules } from '../../dist/lib/modules/index.js';
 import { COMBINED, compileFormat } from '../../dist/lib/modules/log-format.js';
+import { LogLines } from '../../dist/lib/proxy/log-lines.js';
 import { measure } from './harness.mjs';
 
 const parse = createParseContext({
@@ -20,13 +21,27 @@ const fields = new Map([
   ['referer', 'https://www.example.com/some/page'],
 ]);
 const exchange = {
-  client: { remoteAddress: '192.0.2.7', remotePort: 40_000, serverPort: 8080 },
+  client: {
+    remoteAddress: '192.0.2.7',
+    remotePort: 40_000,
+    serverPort: 8080,
+    writeRemoteAddress: (out) => out.text('192.0.2.7'),
+  },
   request: {
     method: 'GET',
     target: '/service13/1k?a=b',
     protocol: 'HTTP/1.1',
     host: 'bench.example',
-    header: (name) => fields.get(name.toLowerCase()),
+    header: (name) => fields.get(name.text),
+    writeHeader(name, out) {
+      const text = fields.get(name.text);
+      if (text !== undefined) out.text(text);
+      return text !== undefined;
+    },
+    writeLine(out) {
+      out.text('GET /service13/1k?a=b HTTP/1.1');
+      return true;
+    },
   },
   response: { status: 200, bytesSent: 1234, bodyBytesSent: 1024 },
   uri: '/service13/1k',
@@ -45,7 +60,8 @@ for (const text of ['$host', '$remote_addr', '$scheme://$host$request_uri', '$ar
   const compiled = value(text);
   await measure(`value ${text}`, () => compiled.get(exchange));
 }
+const lines = new LogLines({ writeRange: () => undefined, lineEnded: () => undefined });
 for (const escape of ['default', 'json', 'none']) {
   const format = compileFormat(COMBINED, escape, value);
-  await measure(`combined log line, ${escape}`, () => format(exchange));
+  await measure(`combined log line, ${escape}`, () => format.write(exchange, lines));
 }

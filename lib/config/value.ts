@@ -3,7 +3,15 @@
  * classes of their own, so that a constant costs nothing and a lone variable no
  * concatenation.
  */
-import type { ByteWriter, EngineVariable, Exchange, Position, Value, Variable } from '../module-api/index.js';
+import type {
+  ByteWriter,
+  EngineVariable,
+  Exchange,
+  Position,
+  Value,
+  Variable,
+  VariableSource,
+} from '../module-api/index.js';
 import { ConfigError } from './config-error.js';
 import type { Registry } from './registry.js';
 
@@ -63,6 +71,7 @@ const capture: Variable = {
 class ConstantPart implements Value {
   readonly constant: string;
   readonly constantBytes: Uint8Array;
+  readonly source = undefined;
 
   constructor(text: string) {
     this.constant = text;
@@ -77,8 +86,9 @@ class ConstantPart implements Value {
     return this.constant;
   }
 
-  write(_exchange: Exchange, out: ByteWriter): void {
+  write(_exchange: Exchange, out: ByteWriter): boolean {
     out.bytes(this.constantBytes);
+    return true;
   }
 }
 
@@ -87,32 +97,37 @@ class VariablePart implements Value {
   readonly constant = undefined;
   readonly constantBytes = undefined;
   readonly engine: EngineVariable | undefined;
-  readonly #variable: Variable;
+  readonly source: VariableSource;
+  readonly #variable: Pick<Variable, 'get' | 'write'>;
   readonly #suffix: string;
-  readonly #writes: boolean;
+  // Variables are objects of many shapes: their functions are looked up once.
+  readonly #get: Variable['get'];
+  readonly #write: Variable['write'];
 
   constructor(variable: Variable, suffix: string) {
     this.engine = variable.engine;
-    this.#variable = variable;
+    this.#variable = variable.bind?.(suffix) ?? variable;
     this.#suffix = suffix;
-    this.#writes = variable.write !== undefined;
+    const { get, write } = this.#variable;
+    this.#get = get;
+    this.#write = write;
+    this.source = { variable: this.#variable, suffix };
   }
 
   get(exchange: Exchange): string {
-    return this.#variable.get(exchange, this.#suffix) ?? '';
+    return this.getOrUndefined(exchange) ?? '';
   }
 
   getOrUndefined(exchange: Exchange): string | undefined {
-    return this.#variable.get(exchange, this.#suffix);
+    return this.#get.call(this.#variable, exchange, this.#suffix);
   }
 
-  write(exchange: Exchange, out: ByteWriter): void {
-    if (this.#writes) {
-      this.#variable.write?.(exchange, out, this.#suffix);
-      return;
-    }
-    const text = this.#variable.get(exchange, this.#suffix);
-    if (text !== undefined) out.text(text);
+  write(exchange: Exchange, out: ByteWriter): boolean {
+    if (this.#write !== undefined) return this.#write.call(this.#variable, exchange, out, this.#suffix);
+    const text = this.getOrUndefined(exchange);
+    if (text === undefined) return false;
+    out.text(text);
+    return true;
   }
 }
 
@@ -120,6 +135,7 @@ class VariablePart implements Value {
 class SlotPart implements Value {
   readonly constant = undefined;
   readonly constantBytes = undefined;
+  readonly source = undefined;
   readonly #slot: number;
 
   constructor(slot: number) {
@@ -134,9 +150,11 @@ class SlotPart implements Value {
     return exchange.slots[this.#slot];
   }
 
-  write(exchange: Exchange, out: ByteWriter): void {
+  write(exchange: Exchange, out: ByteWriter): boolean {
     const text = exchange.slots[this.#slot];
-    if (text !== undefined) out.text(text);
+    if (text === undefined) return false;
+    out.text(text);
+    return true;
   }
 }
 
@@ -144,6 +162,7 @@ class SlotPart implements Value {
 class CompositeValue implements Value {
   readonly constant = undefined;
   readonly constantBytes = undefined;
+  readonly source = undefined;
   readonly #parts: readonly Part[];
 
   constructor(parts: readonly Part[]) {
@@ -160,7 +179,8 @@ class CompositeValue implements Value {
     return this.get(exchange);
   }
 
-  write(exchange: Exchange, out: ByteWriter): void {
+  write(exchange: Exchange, out: ByteWriter): boolean {
     for (const part of this.#parts) part.write(exchange, out);
+    return true;
   }
 }

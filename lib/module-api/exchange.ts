@@ -4,6 +4,7 @@
  * Byte strings throughout: one character per byte (latin1). Header names compare
  * without regard to case. Everything here may be used until the `log` phase returns.
  */
+import type { HeaderName } from '../http/header-name.js';
 import type { ByteWriter } from './variable.js';
 
 /** A module's result in a phase. */
@@ -49,6 +50,10 @@ export interface ClientInfo {
 /** The request as the client sent it. */
 export interface Request {
   readonly method: string;
+  /** The first line as received, also of a request that is refused; undefined when there is none. */
+  readonly line: string | undefined;
+  /** Appends `line`. False when there is none. */
+  writeLine(out: ByteWriter): boolean;
   /** The request target exactly as received. */
   readonly target: string;
   /** "HTTP/1.0", "HTTP/1.1". */
@@ -62,9 +67,9 @@ export interface Request {
   /** Appends `host`. */
   writeHost(out: ByteWriter): void;
   /** First field of that name, or undefined. Several are joined with ", " (Cookie with "; "). */
-  header(name: string): string | undefined;
-  /** Appends what `header` gives. */
-  writeHeader(name: string, out: ByteWriter): void;
+  header(name: string | HeaderName): string | undefined;
+  /** Appends what `header` gives. False when that is undefined. */
+  writeHeader(name: string | HeaderName, out: ByteWriter): boolean;
   /** Every field in the order received. */
   headers(): Iterable<[name: string, value: string]>;
   /** Bytes announced; -1 when chunked; 0 without a body. */

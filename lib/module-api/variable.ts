@@ -12,6 +12,8 @@ export interface ByteWriter {
   copy(offset: number, length: number): void;
   /** Writes a byte string, one byte a character. */
   text(text: string): void;
+  /** Writes a non-negative integer in decimal, with zeros in front up to `digits`. */
+  uint(value: number, digits?: number): void;
 }
 
 /** Variables that nearly every proxied request carries; the engine knows where their bytes lie. */
@@ -24,12 +26,20 @@ export interface Variable {
   readonly prefix?: boolean;
   /** The value as a byte string; undefined is "not set" (empty in texts, "-" in logs). `suffix` only for families. */
   get(exchange: Exchange, suffix: string): string | undefined;
-  /** The same without making a string; only worth giving for what stands in proxied headers. */
-  write?(exchange: Exchange, out: ByteWriter, suffix: string): void;
+  /** The same without making a string; worth giving for what stands in proxied headers and logs. False: it is not set, and nothing was appended. */
+  write?(exchange: Exchange, out: ByteWriter, suffix: string): boolean;
+  /** For families: the variable of one suffix, made when the configuration is read and used in this one's stead. */
+  bind?(suffix: string): Pick<Variable, 'get' | 'write'>;
   /** Built-in variables only: which of those it is that the engine may write without asking. */
   readonly engine?: EngineVariable;
   /** One line for the docs. */
   readonly doc: string;
+}
+
+/** A variable as a text uses it. */
+export interface VariableSource {
+  readonly variable: Pick<Variable, 'get' | 'write'>;
+  readonly suffix: string;
 }
 
 /**
@@ -57,6 +67,8 @@ export interface Value {
   get(exchange: Exchange): string;
   /** As `get`, but undefined when the text is one variable and that is not set. */
   getOrUndefined(exchange: Exchange): string | undefined;
-  /** Appends the value. */
-  write(exchange: Exchange, out: ByteWriter): void;
+  /** Appends the value. False: `getOrUndefined` is undefined, and nothing was appended. */
+  write(exchange: Exchange, out: ByteWriter): boolean;
+  /** The text's only variable with its suffix, for who writes it himself; undefined where there is more, or less. */
+  readonly source: VariableSource | undefined;
 }

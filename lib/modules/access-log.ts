@@ -1,6 +1,6 @@
 /**
  * `log_format` and `access_log`: one line for each request. The form is compiled once;
- * a request runs closures and joins their results.
+ * a request writes its bytes to where the lines of the file are gathered.
  */
 import {
   directive,
@@ -12,7 +12,8 @@ import {
   type ParseContext,
   type Value,
 } from '../module-api/index.js';
-import type { EngineBuilder, LogSink } from '../proxy/runtime.js';
+import type { LogLines } from '../proxy/log-lines.js';
+import type { EngineBuilder } from '../proxy/runtime.js';
 import { COMBINED, compileFormat, parseEscape, type LogEscape, type LogFormat } from './log-format.js';
 import {
   argument,
@@ -126,11 +127,11 @@ function readAccessLog(
   return { path: path.text, format: format?.text ?? 'combined', condition, at: format };
 }
 
-function logHandler(format: LogFormat, sink: LogSink, condition: Value | undefined): LogHandler {
-  if (condition === undefined) return (exchange) => sink.writeLine(format(exchange));
+function logHandler(format: LogFormat, lines: LogLines, condition: Value | undefined): LogHandler {
+  if (condition === undefined) return (exchange) => format.write(exchange, lines);
   return (exchange: Exchange) => {
     const value = condition.get(exchange);
-    if (value !== '' && value !== '0') sink.writeLine(format(exchange));
+    if (value !== '' && value !== '0') format.write(exchange, lines);
   };
 }
 
@@ -150,7 +151,7 @@ export const accessLogModule: Module = {
         if (at === undefined) throw new TypeError(`no log format "${format}"`);
         parse.fail(at, `unknown log format "${format}"`);
       } else {
-        builder.log(logHandler(compiled, (builder as EngineBuilder).logFile(path), condition));
+        builder.log(logHandler(compiled, (builder as EngineBuilder).logFile(path).lines, condition));
       }
     }
   },

@@ -3,19 +3,19 @@
  * directives name it.
  *
  *   error log    writeNow   one write for each line, before the call returns
- *   access log   writeLine  gathered; written in one go by a microtask, which runs when
- *                           the callback of the turn is left: at its end at the latest
+ *   access log   lines      gathered in the arena; written in one go by a microtask, which runs
+ *                           when the callback of the turn is left: at its end at the latest
  *
  * No line is lost: `flush`, `close` and the exit of the process write what is pending,
  * `reopen` does it before it changes the file.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { host } from '../native/host.js';
+import { LogLines, type LogOutput } from '../proxy/log-lines.js';
 import type { LogSink } from '../proxy/runtime.js';
 import { systemError } from './system-error.js';
 
-/** Pending bytes from which on lines are written without waiting for the end of the turn. */
-const MAX_PENDING = 64 * 1024;
 /** How long a full pipe (stderr that nobody reads) is waited for before its lines are dropped. */
 const MAX_WAIT_MS = 1000;
 const MODE = 0o644;
@@ -24,53 +24,56 @@ const MODE = 0o644;
 export type LogFailure = (path: string, error: NodeJS.ErrnoException) => void;
 
 /** One open file, or stderr. Owned by its LogFiles. */
-export class LogFile implements LogSink {
+export class LogFile implements LogSink, LogOutput {
   /** Absolute, or "stderr". */
   readonly path: string;
   #fd: number;
   readonly #onFailure: LogFailure;
-  #lines: string[] = [];
-  #pending = 0;
+  readonly lines: LogLines;
   #scheduled = false;
+  readonly #flushLater: () => void;
   #failedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, onFailure: LogFailure) {
     this.path = path;
     this.#onFailure = onFailure;
     this.#fd = openLog(path);
-  }
-
-  /** Adds a line (a byte string without line end); it is written at the end of the turn. */
-  writeLine(line: string): void {
-    this.#lines.push(line);
-    this.#pending += line.length + 1;
-    if (this.#pending >= MAX_PENDING) {
+    this.lines = new LogLines(this);
+    this.#flushLater = () => {
+      this.#scheduled = false;
       this.flush();
-    } else if (!this.#scheduled) {
-      this.#scheduled = true;
-      queueMicrotask(() => {
-        this.#scheduled = false;
-        this.flush();
-      });
-    }
+    };
   }
 
-  /** Writes a line, and what is pending before it, at once. */
+  /** See {@link LogOutput}: the line is written at the end of the turn. */
+  lineEnded(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#flushLater);
+  }
+
+  /** See {@link LogOutput}. */
+  writeRange(offset: number, length: number): void {
+    this.#write(host.u8, offset, length);
+  }
+
+  /** Writes a line (a byte string without line end), and what is pending before it, at once. */
   writeNow(line: string): void {
-    this.#lines.push(line);
     this.flush();
+    const bytes = Buffer.from(`${line}\n`, 'latin1');
+    this.#write(bytes, 0, bytes.length);
   }
 
-  /** Writes what is pending. Never throws: a full disk must not stop requests. */
+  /** Writes what is pending. */
   flush(): void {
-    if (this.#lines.length === 0) return;
-    this.#lines.push('');
-    const bytes = Buffer.from(this.#lines.join('\n'), 'latin1');
-    this.#lines = [];
-    this.#pending = 0;
+    this.lines.flush();
+  }
+
+  /** Never throws: a full disk must not stop requests. */
+  #write(bytes: Uint8Array, offset: number, length: number): void {
     if (this.#fd < 0) return;
     try {
-      writeAll(this.#fd, bytes);
+      writeAll(this.#fd, bytes, offset, length);
     } catch (error) {
       this.#report(error as NodeJS.ErrnoException);
     }
@@ -188,12 +191,13 @@ function openLog(path: string): number {
   }
 }
 
-function writeAll(fd: number, bytes: Buffer): void {
-  let offset = 0;
+function writeAll(fd: number, bytes: Uint8Array, from: number, length: number): void {
+  const end = from + length;
+  let offset = from;
   let waitedMs = 0;
-  while (offset < bytes.length) {
+  while (offset < end) {
     try {
-      offset += writeSync(fd, bytes, offset);
+      offset += writeSync(fd, bytes, offset, end - offset);
     } catch (error) {
       // An inherited stderr may be a pipe in non-blocking mode: wait for its reader, but not for ever.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || waitedMs >= MAX_WAIT_MS) throw error;

@@ -114,7 +114,11 @@ function literal(text: string): Value {
     constantBytes: bytes,
     get: () => text,
     getOrUndefined: () => text,
-    write: (_exchange, out) => out.bytes(bytes),
+    write(_exchange, out) {
+      out.bytes(bytes);
+      return true;
+    },
+    source: undefined,
   };
 }
 

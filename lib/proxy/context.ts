@@ -109,6 +109,8 @@ export class EngineContext {
   #dateSecond = -1;
   /** Where the address lies that was written last. */
   readonly addressOffset: number;
+  /** Grows when another address comes there; see `Downstream.addressVersion`. */
+  #addressVersion = 1;
   #address = '';
   #addressLength = 0;
 
@@ -142,22 +144,32 @@ export class EngineContext {
     return f64[WALL];
   }
 
-  /** Appends an address. */
-  writeAddress(address: string, out: ByteWriter): void {
-    const length = this.placeAddress(address);
-    if (length < 0) out.text(address);
-    else out.copy(this.addressOffset, length);
+  /** Appends the address of a client. */
+  writeAddress(downstream: Downstream, out: ByteWriter): void {
+    const length = this.placeAddress(downstream);
+    if (length < 0) out.text(downstream.clientAddress);
+    else out.copy(this.addressOffset | 0, length | 0);
   }
 
-  /** Puts an address to `addressOffset`; often it is there from the request before. Result: its length, -1 when it is too long. */
-  placeAddress(address: string): number {
-    if (address === this.#address) return this.#addressLength;
+  /** Puts a client's address to `addressOffset`; often it is there from the request before. Result: its length, -1 when it is too long. */
+  placeAddress(downstream: Downstream): number {
+    if (downstream.addressVersion !== this.#addressVersion) {
+      if (!this.#takeAddress(downstream.clientAddress)) return -1;
+      downstream.addressVersion = this.#addressVersion;
+    }
+    return this.#addressLength;
+  }
+
+  /** False when it is too long. */
+  #takeAddress(address: string): boolean {
+    if (address === this.#address) return true;
     const { length } = address;
-    if (length > ADDRESS_BYTES) return -1;
+    if (length > ADDRESS_BYTES) return false;
     for (let i = 0; i < length; i++) u8[this.addressOffset + i] = address.charCodeAt(i);
     this.#addressLength = length;
     this.#address = address;
-    return length;
+    this.#addressVersion++;
+    return true;
   }
 
   /** "Server: ...CRLF Date: ...CRLF", brought up to date once a second, in place. */

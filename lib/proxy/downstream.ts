@@ -44,6 +44,8 @@ export class Downstream implements ConnectionHandler, Paced {
   readonly serial: number;
   /** When it was accepted, in ms of the turn's clock. */
   readonly acceptedMs: number;
+  /** Version of the address in the context when that was this client's; 0 before. */
+  addressVersion = 0;
   /** Requests begun, `$connection_requests`. */
   requests = 0;
   exchange: ExchangeImpl | null = null;

@@ -2,9 +2,19 @@
  * What modules see of an exchange's client, request and response. Strings are made
  * only when a directive, a variable or a handler asks for them.
  */
-import { knownHeaderId } from '../http/known-headers.js';
+import * as bytes from '../http/bytes.js';
+import { HeaderName } from '../http/header-name.js';
+import * as memory from '../http/memory.js';
+import type { RequestHead } from '../http/request-head.js';
 import type { ByteWriter, ClientInfo, Request, Response } from '../module-api/index.js';
 import type { ExchangeImpl } from './exchange.js';
+
+// As in message-head.ts: constants of this module are folded, imported ones are not.
+const { u8 } = memory;
+const { CR, LF } = bytes;
+/** Length of " HTTP/1.1". */
+const USUAL_VERSION = 9;
+const NO_NAME = new HeaderName('');
 
 export class ClientView implements ClientInfo {
   readonly #exchange: ExchangeImpl;
@@ -17,7 +27,7 @@ export class ClientView implements ClientInfo {
   }
 
   writeRemoteAddress(out: ByteWriter): void {
-    this.#exchange.context.writeAddress(this.remoteAddress, out);
+    this.#exchange.context.writeAddress(this.#exchange.downstream, out);
   }
 
   get remotePort(): number {
@@ -56,10 +66,9 @@ export class ClientView implements ClientInfo {
 
 export class RequestView implements Request {
   readonly #exchange: ExchangeImpl;
-  /** The last name asked for: a configuration asks for the same ones again and again. */
-  #name = '';
-  #lowerName = '';
-  #nameId = 0;
+  /** The last name that was asked for as a text: a configuration asks for the same ones again and again. */
+  #text = '';
+  #name = NO_NAME;
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
@@ -67,6 +76,20 @@ export class RequestView implements Request {
 
   get method(): string {
     return this.#exchange.method;
+  }
+
+  get line(): string | undefined {
+    const start = this.#lineStart();
+    const end = this.#lineEnd(start);
+    return start === end ? undefined : this.#exchange.head.text(start, end);
+  }
+
+  writeLine(out: ByteWriter): boolean {
+    const start = this.#lineStart();
+    const end = this.#lineEnd(start);
+    if (start === end) return false;
+    out.copy(this.#exchange.head.base + start, end - start);
+    return true;
   }
 
   get target(): string {
@@ -103,44 +126,61 @@ export class RequestView implements Request {
     }
   }
 
-  header(name: string): string | undefined {
+  header(name: string | HeaderName): string | undefined {
     const { head } = this.#exchange;
-    const first = this.#find(name);
+    const wanted = this.#named(name);
+    const first = find(head, wanted);
     if (first < 0) return undefined;
-    const lower = this.#lowerName;
     let value = head.fieldText(first);
-    const separator = lower === 'cookie' ? '; ' : ', ';
     for (let i = first + 1; i < head.fieldCount; i++) {
-      if (head.fieldNameIs(i, lower)) value += separator + head.fieldText(i);
+      if (isNamed(head, i, wanted)) value += separatorOf(wanted) + head.fieldText(i);
     }
     return value;
   }
 
-  writeHeader(name: string, out: ByteWriter): void {
+  writeHeader(name: string | HeaderName, out: ByteWriter): boolean {
     const { head } = this.#exchange;
-    const first = this.#find(name);
-    if (first < 0) return;
-    const lower = this.#lowerName;
-    const separator = lower === 'cookie' ? '; ' : ', ';
-    let written = false;
+    const wanted = this.#named(name);
+    const first = find(head, wanted);
+    if (first < 0) return false;
     for (let i = first; i < head.fieldCount; i++) {
-      if (!head.fieldNameIs(i, lower)) continue;
-      if (written) out.text(separator);
+      if (!isNamed(head, i, wanted)) continue;
+      if (i > first) out.text(separatorOf(wanted));
       const start = head.valueStart(i);
       out.copy(head.base + start, head.valueEnd(i) - start);
-      written = true;
     }
+    return true;
   }
 
-  /** Index of the first field of that name, or -1. */
-  #find(name: string): number {
-    if (name !== this.#name) {
-      this.#name = name;
-      this.#lowerName = name.toLowerCase();
-      this.#nameId = knownHeaderId(this.#lowerName);
+  #named(name: string | HeaderName): HeaderName {
+    if (typeof name !== 'string') return name;
+    if (name !== this.#text) {
+      this.#text = name;
+      this.#name = new HeaderName(name);
     }
-    const { head } = this.#exchange;
-    return this.#nameId === 0 ? head.findByName(this.#lowerName) : head.find(this.#nameId);
+    return this.#name;
+  }
+
+  /** Behind empty lines. */
+  #lineStart(): number {
+    const { head, headLength } = this.#exchange;
+    if (head.complete) return head.methodStart;
+    let at = 0;
+    while (at < headLength && isLineEnd(u8[head.base + at])) at++;
+    return at;
+  }
+
+  #lineEnd(start: number): number {
+    const { head, headLength } = this.#exchange;
+    let at = start;
+    if (head.complete) {
+      // Nearly always the version and a line end follow.
+      const usual = head.targetEnd + USUAL_VERSION;
+      if (isLineEnd(u8[head.base + usual])) return usual;
+      at = head.targetEnd;
+    }
+    while (at < headLength && !isLineEnd(u8[head.base + at])) at++;
+    return at;
   }
 
   *headers(): IterableIterator<[string, string]> {
@@ -215,4 +255,21 @@ export class ResponseView implements Response {
 export function normalizeHost(host: string): string {
   const lower = host.toLowerCase();
   return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}
+
+/** Index of the first field of that name, or -1. */
+function find(head: RequestHead, { id, text }: HeaderName): number {
+  return id === 0 ? head.findByName(text) : head.find(id);
+}
+
+function isNamed(head: RequestHead, index: number, { id, text }: HeaderName): boolean {
+  return id === 0 ? head.fieldNameIs(index, text) : head.fieldId(index) === id;
+}
+
+function separatorOf({ text }: HeaderName): string {
+  return text === 'cookie' ? '; ' : ', ';
+}
+
+function isLineEnd(byte: number): boolean {
+  return byte === CR || byte === LF;
 }

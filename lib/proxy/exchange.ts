@@ -145,6 +145,7 @@ export class ExchangeImpl implements Exchange {
 
   /** The client left before its head was complete; nothing can be answered. */
   abandon(status: number): void {
+    this.headLength = this.downstream.inputLength;
     this.response.status = status;
     this.body.none();
     this.downstream.exchange = null;

@@ -116,6 +116,10 @@ export class HeadComposer implements HeadOutput {
     this.#wrote(length);
   }
 
+  uint(value: number, digits = 1): void {
+    this.raw(String(value).padStart(digits, '0'));
+  }
+
   /** Text of the program's own, line ends included. */
   raw(text: string): void {
     const { length } = text;

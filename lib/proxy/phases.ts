@@ -151,7 +151,7 @@ function findLocation(exchange: ExchangeImpl): void {
     exchange.location = locations.findByUri(exchange);
   }
   // A log line may be written when the connection is closed: its address must be known by then.
-  if (exchange.location.logHandlers.length > 0) void exchange.downstream.connection.remoteAddress;
+  if (exchange.location.logHandlers.length > 0) void exchange.downstream.clientAddress;
   checkBodySize(exchange, exchange.location);
 }
 

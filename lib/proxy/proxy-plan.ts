@@ -256,7 +256,7 @@ export class ProxyPlan {
         return true;
       default: {
         if (own === OWN_FORWARDED_FOR && head.find(X_FORWARDED_FOR) >= 0) return false;
-        const length = this.#context.placeAddress(exchange.downstream.clientAddress);
+        const length = this.#context.placeAddress(exchange.downstream);
         composer.set(slot, this.#context.addressOffset, length);
         return length > 0;
       }

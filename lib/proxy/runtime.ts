@@ -17,6 +17,7 @@ import type {
   Value,
 } from '../module-api/index.js';
 import type { RequestLimits } from '../http/request-head.js';
+import type { LogLines } from './log-lines.js';
 import type { MinRate } from './pacer.js';
 import type { UpstreamGroup } from './upstream-group.js';
 
@@ -277,7 +278,8 @@ export interface EngineBuilder extends PhaseBuilder {
 
 /** A file or stream that takes whole lines. Lines of a turn are written together, before the turn's sends are seen by clients where possible, at the latest at its end. */
 export interface LogSink {
-  writeLine(line: string): void;
+  /** Where they are composed. */
+  readonly lines: LogLines;
 }
 
 export type { Exchange };

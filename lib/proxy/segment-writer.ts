@@ -159,9 +159,8 @@ export class SegmentWriter implements HeadOutput {
     this.copy(start, length);
   }
 
-  /** A non-negative integer in decimal. */
-  uint(value: number): void {
-    if (value < 10) {
+  uint(value: number, digits = 1): void {
+    if (value < 10 && digits === 1) {
       if (this.#text >= this.#textLimit) {
         this.#overflowed = true;
         return;
@@ -169,7 +168,7 @@ export class SegmentWriter implements HeadOutput {
       this.#u8[this.#text] = 48 + value;
       this.copy(this.#text++, 1);
     } else {
-      this.raw(String(value));
+      this.raw(String(value).padStart(digits, '0'));
     }
   }
 

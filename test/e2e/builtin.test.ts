@@ -175,6 +175,31 @@ describe('access_log', () => {
     );
   });
 
+  test('has the first line as it came: with other spaces, behind a redirect, of what is no request', async () => {
+    await using proxy = await startProxy(
+      (port) => `log_format line '$status "$request" $request_method $uri'; access_log access.log line;
+        server { listen 127.0.0.1:${port}; error_page 405 /page;
+          location / { return 405; } location = /page { return 200 page; } }`,
+    );
+    const send = async (text: string): Promise<void> => void (await exchange(proxy.port, text));
+    await send('\r\nPOST  /a"b?c  HTTP/1.1 \r\nHost: a\r\nContent-Length: 0\r\n\r\n');
+    await send('GET /old HTTP/1.0\n\n');
+    await send('GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n');
+    await send('GET /fields HTTP/1.1\r\nHo st: a\r\n\r\n');
+    const client = await Peer.connect(proxy.port);
+    client.send('GET /half HT');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    client.close();
+    await proxy.readUntil('access.log', /half/);
+    expect(proxy.read('access.log').split('\n').slice(0, -1)).toEqual([
+      '405 "POST  /a\\x22b?c  HTTP/1.1 " GET /page',
+      '405 "GET /old HTTP/1.0" GET /page',
+      expect.stringMatching(/^400 "GET\\x09\/ HTTP\/1\.1" /),
+      expect.stringMatching(/^400 "GET \/fields HTTP\/1\.1" /),
+      expect.stringMatching(/^400 "GET \/half HT" /),
+    ]);
+  });
+
   test('has a line for a client that left: 499', async () => {
     await using backend = await startAnswering(() => '');
     await using proxy = await startProxy(

@@ -3,7 +3,7 @@
  */
 import { hostname } from 'node:os';
 import type { Variable } from '../../module-api/index.js';
-import { isoTime, localTime, seconds } from './times.js';
+import { isoTime, localTime, seconds, writeSeconds } from './times.js';
 
 /** The version of nginx whose behaviour is followed. */
 export const NGINX_VERSION = '1.31.4';
@@ -15,6 +15,7 @@ export const processVariables: readonly Variable[] = [
   {
     name: 'msec',
     get: (exchange) => seconds(exchange.wallMs),
+    write: (exchange, out) => writeSeconds(exchange.wallMs, out),
     doc: 'Seconds since 1970, with three decimals.',
   },
   {

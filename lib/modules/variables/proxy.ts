@@ -60,6 +60,7 @@ export const proxyVariables: readonly Variable[] = [
         out.text(', ');
       }
       exchange.client.writeRemoteAddress(out);
+      return true;
     },
     doc: "X-Forwarded-For as the client sent it with the client's address added.",
   },

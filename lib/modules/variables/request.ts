@@ -2,9 +2,10 @@
  * Variables of the request as the client sent it, and of where it is served from.
  */
 import { randomFillSync } from 'node:crypto';
+import { HeaderName } from '../../http/header-name.js';
 import type { Exchange, Variable } from '../../module-api/index.js';
 import { argumentOf, basicUser, cookieOf } from './lookup.js';
-import { fieldName } from './names.js';
+import { fieldName, headerName } from './names.js';
 
 /** Query string; undefined when the target has no "?" at all. */
 function query(exchange: Exchange): string | undefined {
@@ -15,6 +16,7 @@ function query(exchange: Exchange): string | undefined {
 const REQUEST_ID = Symbol('request_id');
 const ID_BYTES = 16;
 const HTTP = Buffer.from('http');
+const AUTHORIZATION = new HeaderName('Authorization');
 const randomPool = Buffer.alloc(ID_BYTES * 256);
 let randomUsed = randomPool.length;
 
@@ -34,7 +36,8 @@ function requestId(exchange: Exchange): string {
 export const requestVariables: readonly Variable[] = [
   {
     name: 'request',
-    get: ({ request }) => `${request.method} ${request.target} ${request.protocol}`,
+    get: ({ request }) => request.line,
+    write: ({ request }, out) => request.writeLine(out),
     doc: 'The request line as received.',
   },
   {
@@ -45,13 +48,19 @@ export const requestVariables: readonly Variable[] = [
   {
     name: 'request_uri',
     get: ({ request }) => request.target,
-    write: ({ request }, out) => request.writeTarget(out),
+    write({ request }, out) {
+      request.writeTarget(out);
+      return true;
+    },
     doc: 'Target of the request with its query string, exactly as received.',
   },
   {
     name: 'uri',
     get: (exchange) => exchange.uri,
-    write: (exchange, out) => out.text(exchange.uri),
+    write(exchange, out) {
+      out.text(exchange.uri);
+      return true;
+    },
     doc: 'Path, decoded and normalised; it changes with internal redirects.',
   },
   { name: 'document_uri', get: (exchange) => exchange.uri, doc: 'Same as `$uri`.' },
@@ -81,14 +90,23 @@ export const requestVariables: readonly Variable[] = [
     name: 'http_',
     prefix: true,
     get: ({ request }, suffix) => request.header(fieldName(suffix)),
-    write: ({ request }, out, suffix) => request.writeHeader(fieldName(suffix), out),
+    bind(suffix) {
+      const name = headerName(suffix);
+      return {
+        get: ({ request }) => request.header(name),
+        write: ({ request }, out) => request.writeHeader(name, out),
+      };
+    },
     doc: 'A field of the request: lower-cased, dashes as underscores. Several of one name are joined.',
   },
   {
     name: 'host',
     engine: 'host',
     get: ({ request }) => request.host,
-    write: ({ request }, out) => request.writeHost(out),
+    write({ request }, out) {
+      request.writeHost(out);
+      return true;
+    },
     doc: "Host of the request without its port, lower-cased: from the request line, else the Host field, else the server's name.",
   },
   {
@@ -110,7 +128,11 @@ export const requestVariables: readonly Variable[] = [
     name: 'scheme',
     engine: 'scheme',
     get: (exchange) => exchange.scheme,
-    write: (exchange, out) => (exchange.scheme === 'http' ? out.bytes(HTTP) : out.text(exchange.scheme)),
+    write(exchange, out) {
+      if (exchange.scheme === 'http') out.bytes(HTTP);
+      else out.text(exchange.scheme);
+      return true;
+    },
     doc: '"http" or "https".',
   },
   {
@@ -136,7 +158,7 @@ export const requestVariables: readonly Variable[] = [
   {
     name: 'remote_user',
     get({ request }) {
-      const header = request.header('authorization');
+      const header = request.header(AUTHORIZATION);
       return header === undefined ? undefined : basicUser(header);
     },
     doc: 'User name of Basic authentication.',
@@ -144,6 +166,10 @@ export const requestVariables: readonly Variable[] = [
   {
     name: 'request_length',
     get: ({ request }) => String(request.bytesReceived),
+    write({ request }, out) {
+      out.uint(request.bytesReceived);
+      return true;
+    },
     doc: 'Bytes of the request received: line, fields and body.',
   },
   {

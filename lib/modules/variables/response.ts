@@ -3,22 +3,34 @@
  */
 import type { Variable } from '../../module-api/index.js';
 import { fieldName } from './names.js';
-import { seconds } from './times.js';
+import { seconds, writeSeconds } from './times.js';
 
 export const responseVariables: readonly Variable[] = [
   {
     name: 'status',
     get: ({ response }) => String(response.status).padStart(3, '0'),
+    write({ response }, out) {
+      out.uint(response.status, 3);
+      return true;
+    },
     doc: 'Status of the response.',
   },
   {
     name: 'body_bytes_sent',
     get: ({ response }) => String(response.bodyBytesSent),
+    write({ response }, out) {
+      out.uint(response.bodyBytesSent);
+      return true;
+    },
     doc: 'Bytes of the body sent to the client.',
   },
   {
     name: 'bytes_sent',
     get: ({ response }) => String(response.bytesSent),
+    write({ response }, out) {
+      out.uint(response.bytesSent);
+      return true;
+    },
     doc: 'Bytes sent to the client, head included.',
   },
   {
@@ -36,6 +48,7 @@ export const responseVariables: readonly Variable[] = [
   {
     name: 'request_time',
     get: (exchange) => seconds(exchange.nowMs - exchange.startedMs),
+    write: (exchange, out) => writeSeconds(exchange.nowMs - exchange.startedMs, out),
     doc: 'Seconds since the first byte of the request, with three decimals.',
   },
   {

@@ -2,6 +2,7 @@
  * Times as logs write them. A line per request asks for the same second over and over,
  * so each form keeps the text of the last second it made.
  */
+import type { ByteWriter } from '../../module-api/index.js';
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
@@ -50,4 +51,13 @@ export const errorTime = cached(
 export function seconds(ms: number): string {
   const whole = Math.max(0, Math.floor(ms));
   return `${Math.floor(whole / 1000)}.${String(whole % 1000).padStart(3, '0')}`;
+}
+
+/** Appends what {@link seconds} gives. */
+export function writeSeconds(ms: number, out: ByteWriter): boolean {
+  const whole = Math.max(0, Math.floor(ms));
+  out.uint(Math.floor(whole / 1000));
+  out.text('.');
+  out.uint(whole % 1000, 3);
+  return true;
 }

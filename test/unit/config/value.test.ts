@@ -17,12 +17,31 @@ class Recorder implements ByteWriter {
   text(text: string): void {
     this.calls.push(`text ${text}`);
   }
+  uint(value: number): void {
+    this.calls.push(`uint ${value}`);
+  }
 }
 
 const variables: Variable[] = [
   { name: 'host', get: () => 'example.com', doc: '' },
   { name: 'unset', get: () => undefined, doc: '' },
-  { name: 'fast', get: () => 'slow', write: (_exchange, out) => out.copy(1, 2), doc: '' },
+  {
+    name: 'fast',
+    get: () => 'slow',
+    write(_exchange, out) {
+      out.copy(1, 2);
+      return true;
+    },
+    doc: '',
+  },
+  { name: 'unset_fast', get: () => undefined, write: () => false, doc: '' },
+  {
+    name: 'bound_',
+    prefix: true,
+    get: () => 'not asked',
+    bind: (suffix) => ({ get: () => `made for ${suffix}` }),
+    doc: '',
+  },
   { name: 'http_', prefix: true, get: (_exchange, suffix) => `<${suffix}>`, doc: '' },
   { name: 'http_special', get: () => 'exact', doc: '' },
   { name: 'upstream_', prefix: true, get: () => 'short', doc: '' },
@@ -52,6 +71,7 @@ describe('compileValue', () => {
     ['$host$host', 'example.comexample.com'],
     ['$http_x_forwarded_for', '<x_forwarded_for>'],
     ['$http_special', 'exact'],
+    ['$bound_x', 'made for x'],
     ['$upstream_http_x', 'long x'],
     ['$upstream_x', 'short'],
     ['}', '}'],

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errorLine, openErrorLog } from '../../../lib/modules/error-log.js';
-import { LogFiles } from '../../../lib/modules/log-files.js';
+import { LogFiles, type LogFile } from '../../../lib/modules/log-files.js';
+import { LOG_ESCAPES } from '../../../lib/proxy/log-lines.js';
 import { FakeExchange, location, tree } from './support.js';
 
 let directory: string;
@@ -22,6 +23,13 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
+/** A line of the access log. */
+function add({ lines }: LogFile, line: string): void {
+  lines.begin(LOG_ESCAPES.none);
+  lines.text(line);
+  lines.end();
+}
+
 const read = (name: string): string => readFileSync(join(directory, name), 'latin1');
 
 describe('log files', () => {
@@ -34,8 +42,8 @@ describe('log files', () => {
 
   it('write the lines of a turn together, when the callback is left', async () => {
     const file = logs.open('a.log');
-    file.writeLine('one');
-    file.writeLine('two \xe9');
+    add(file, 'one');
+    add(file, 'two \xe9');
     expect(read('a.log')).toBe('');
     await Promise.resolve();
     expect(read('a.log')).toBe('one\ntwo \xe9\n');
@@ -44,24 +52,49 @@ describe('log files', () => {
   it('write at once when much is pending', () => {
     const file = logs.open('a.log');
     const line = 'x'.repeat(1023);
-    for (let i = 0; i < 64; i += 1) file.writeLine(line);
-    expect(read('a.log').length).toBe(64 * 1024);
+    for (let i = 0; i < 80; i += 1) add(file, line);
+    expect(read('a.log').length).toBeGreaterThanOrEqual(32 * 1024);
+    expect(read('a.log').length % 1024).toBe(0);
+    logs.flush();
+    expect(read('a.log').length).toBe(80 * 1024);
   });
 
   it('write an urgent line after those that are pending', () => {
     const file = logs.open('a.log');
-    file.writeLine('one');
+    add(file, 'one');
     file.writeNow('two');
+    expect(read('a.log')).toBe('one\ntwo\n');
+  });
+
+  it('write no half of a line that is under way', () => {
+    const file = logs.open('a.log');
+    add(file, 'one');
+    file.lines.begin(LOG_ESCAPES.none);
+    file.lines.text('three');
+    file.writeNow('two');
+    file.lines.text(' and four');
+    file.lines.end();
+    logs.flush();
+    expect(read('a.log')).toBe('one\ntwo\nthree and four\n');
+  });
+
+  it('drop a line that was begun and not ended', () => {
+    const file = logs.open('a.log');
+    add(file, 'one');
+    file.lines.begin(LOG_ESCAPES.none);
+    file.lines.text('half');
+    add(file, 'two');
+    logs.flush();
     expect(read('a.log')).toBe('one\ntwo\n');
   });
 
   it('lose no line when they are reopened', () => {
     const file = logs.open('a.log');
-    file.writeLine('before');
+    add(file, 'before');
     renameSync(join(directory, 'a.log'), join(directory, 'a.log.1'));
-    file.writeLine('still before');
+    add(file, 'still before');
     logs.reopen();
-    file.writeLine('after');
+    add(file, 'after');
     logs.flush();
     expect(read('a.log.1')).toBe('before\nstill before\n');
     expect(read('a.log')).toBe('after\n');
@@ -78,7 +111,7 @@ describe('log files', () => {
 
   it('write what is pending before they close, and nothing after', () => {
     const file = logs.open('a.log');
-    file.writeLine('last');
+    add(file, 'last');
     logs.close();
     file.writeNow('too late');
     file.close();
@@ -199,7 +232,7 @@ describe('access_log', () => {
 describe('the exit of the process', () => {
   it('writes what is pending', () => {
     const file = logs.open('a.log');
-    file.writeLine('one');
+    add(file, 'one');
     // What process.exit does, without ending the test.
     const hook = process.listeners('exit').find(({ name }) => name === 'flushLiveLogs');
     hook?.(0);

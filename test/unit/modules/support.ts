@@ -9,6 +9,7 @@ import { parseConfigText } from '../../../lib/config/parser.js';
 import { Registry } from '../../../lib/config/registry.js';
 import { buildTree, type Block } from '../../../lib/config/tree.js';
 import { DONE, NEXT } from '../../../lib/module-api/index.js';
+import type { HeaderName } from '../../../lib/http/header-name.js';
 import type {
   ByteWriter,
   ClientInfo,
@@ -188,20 +189,33 @@ export class FakeExchange implements Exchange {
 
 function fakeRequest(given: FakeRequest, target: string): Request {
   const headers = given.headers ?? [];
-  const header = (name: string): string | undefined => {
+  const header = (wanted: string | HeaderName): string | undefined => {
+    const name = typeof wanted === 'string' ? wanted : wanted.text;
     const values = headers.filter(([each]) => same(each, name)).map(([, value]) => value);
     return values.length === 0 ? undefined : values.join(same(name, 'cookie') ? '; ' : ', ');
   };
+  const method = given.method ?? 'GET';
+  const protocol = given.protocol ?? 'HTTP/1.1';
+  const line = `${method} ${target} ${protocol}`;
   return {
-    method: given.method ?? 'GET',
+    method,
     target,
-    protocol: given.protocol ?? 'HTTP/1.1',
+    protocol,
     host: given.host ?? 'example.com',
     givenHost: given.host ?? 'example.com',
     givenPort: 8080,
     writeHost: (out) => out.text(given.host ?? 'example.com'),
     header,
-    writeHeader: (name, out) => out.text(header(name) ?? ''),
+    writeHeader(name, out) {
+      const text = header(name);
+      if (text !== undefined) out.text(text);
+      return text !== undefined;
+    },
+    line,
+    writeLine(out) {
+      out.text(line);
+      return true;
+    },
     headers: () => headers.map(([name, value]): [string, string] => [name, value]),
     contentLength: 0,
     bytesReceived: 321,
@@ -223,6 +237,10 @@ export class TextWriter implements ByteWriter {
 
   text(text: string): void {
     this.written += text;
+  }
+
+  uint(value: number, digits = 1): void {
+    this.written += String(value).padStart(digits, '0');
   }
 }
 

@@ -132,7 +132,7 @@ describe('variables', () => {
     const made = exchange();
     expect(value(text).getOrUndefined(made)).toBe(expected);
     const out = new TextWriter();
-    value(text).write(made, out);
+    expect(value(text).write(made, out)).toBe(expected !== undefined);
     expect(out.written).toBe(expected ?? '');
   });
 

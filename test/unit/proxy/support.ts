@@ -89,7 +89,9 @@ export function constant(text: string): Value {
     getOrUndefined: () => text,
     write: (_exchange, out) => {
       out.text(text);
+      return true;
     },
+    source: undefined,
   };
 }
 
