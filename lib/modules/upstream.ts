@@ -100,7 +100,7 @@ export const upstreamKeepalive = directive<number>({
   default: 32,
   syntax: 'connections [local]',
   defaultText: '32',
-  doc: 'Idle connections to the backends of the group that are kept; 0 keeps none. "local" is accepted.',
+  doc: 'Idle connections to the backends of the group that are kept; 0 keeps none. What a burst leaves beyond that is closed when nothing has used it for a tenth of a second. "local" is accepted.',
 });
 
 export const upstreamKeepaliveRequests = numberRow(

@@ -20,9 +20,12 @@ import { KEEP_ALIVE_END } from './response-lines.js';
 import type { RuntimeConfig } from './runtime.js';
 import type { ArenaBytes } from './segment-writer.js';
 import { SegmentWriter } from './segment-writer.js';
+import type { UpstreamGroup } from './upstream-group.js';
 
 /** Idle exchanges kept for reuse. */
 const KEEP_EXCHANGES = 512;
+/** How long a connection to a backend may be idle beyond what `keepalive` allows. */
+const TRIM_MS = 100;
 /** "Sun, 06 Nov 1994 08:49:37 GMT" */
 const DATE_LENGTH = 29;
 const DATE_LINE_LENGTH = 'Date: '.length + DATE_LENGTH + '\r\n'.length;
@@ -133,6 +136,13 @@ export class EngineContext {
     this.pacer = new Pacer(reactor, () => this.nowMs);
     this.addressOffset = this.constants.reserve(ADDRESS_BYTES);
   }
+
+  /** Looks after a pool of backend connections until it keeps no more than it may. */
+  readonly trimLater = (group: UpstreamGroup): void => {
+    this.reactor.setTimer(TRIM_MS, () => {
+      if (group.trim()) this.trimLater(group);
+    });
+  };
 
   /** The turn's clock in ms. */
   get nowMs(): number {

@@ -79,7 +79,15 @@ export class UpstreamGroup {
   readonly #single: Peer | undefined;
   /** Peers that are not `down`: as many attempts make sense. */
   readonly usablePeers: number;
+  /**
+   * Where given, it is told when the pool has become too full, and calls {@link trim} now and then
+   * until that is over; without it the longest unused connection is closed for a new one at once.
+   */
+  onSurplus: ((group: UpstreamGroup) => void) | undefined;
   #idleCount = 0;
+  #surplus = false;
+  /** The least that was idle since the last {@link trim}. */
+  #fewest = 0;
 
   constructor(options: UpstreamGroupOptions) {
     this.name = options.name;
@@ -144,22 +152,43 @@ export class UpstreamGroup {
       if (pooled.localAddress !== localAddress) continue;
       if (at === idle.length - 1) idle.pop();
       else idle.splice(at, 1);
-      this.#idleCount--;
+      this.#left();
       return pooled;
     }
     return undefined;
   }
 
-  /** Keeps an idle connection; when the pool is full, the longest unused one is closed for it. */
+  /** Keeps an idle connection; when the pool is full, see {@link onSurplus}. */
   putIdle(peer: Peer, pooled: Pooled): void {
     const limit = this.options.keepalive;
     if (limit === 0) {
       pooled.discard();
       return;
     }
-    if (this.#idleCount >= limit) this.#evictOne(peer);
+    if (this.#idleCount >= limit) {
+      if (this.onSurplus === undefined) {
+        this.#evictOne(peer);
+      } else if (!this.#surplus) {
+        this.#surplus = true;
+        this.#fewest = this.#idleCount + 1;
+        this.onSurplus(this);
+      }
+    }
     peer.idle.push(pooled);
     this.#idleCount++;
+  }
+
+  /**
+   * Closes, longest unused first, what is beyond the limit and was not wanted since the last call:
+   * under load connections come and go, and what a burst leaves over its next moment needs again.
+   * Result: whether the pool is still too full.
+   */
+  trim(): boolean {
+    const limit = this.options.keepalive;
+    for (let surplus = this.#fewest - limit; surplus > 0; surplus--) this.#evictOne(this.#fullest());
+    this.#fewest = this.#idleCount;
+    this.#surplus = this.#idleCount > limit;
+    return this.#surplus;
   }
 
   /** Takes out a connection that closed, sent data or timed out while idle. No effect when it is not in the pool. */
@@ -167,7 +196,7 @@ export class UpstreamGroup {
     const at = peer.idle.lastIndexOf(pooled);
     if (at < 0) return;
     peer.idle.splice(at, 1);
-    this.#idleCount--;
+    this.#left();
   }
 
   /** Closes every idle connection. */
@@ -176,17 +205,25 @@ export class UpstreamGroup {
       this.#idleCount -= peer.idle.length;
       for (const pooled of peer.idle.splice(0)) pooled.discard();
     }
+    this.#fewest = 0;
+  }
+
+  #left(): void {
+    this.#idleCount--;
+    if (this.#idleCount < this.#fewest) this.#fewest = this.#idleCount;
+  }
+
+  /** The peer that keeps most. */
+  #fullest(): Peer {
+    return this.peers.reduce((most, peer) => (peer.idle.length > most.idle.length ? peer : most));
   }
 
   /** The oldest of the same peer, else of the peer that keeps most. */
   #evictOne(preferred: Peer): void {
-    let victim = preferred;
-    if (victim.idle.length === 0) {
-      for (const peer of this.peers) if (peer.idle.length > victim.idle.length) victim = peer;
-    }
+    const victim = preferred.idle.length > 0 ? preferred : this.#fullest();
     const oldest = victim.idle.shift();
     if (oldest === undefined) return;
-    this.#idleCount--;
+    this.#left();
     oldest.discard();
   }
 }

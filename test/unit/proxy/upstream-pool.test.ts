@@ -150,6 +150,63 @@ describe('the idle pool', () => {
   });
 });
 
+describe('a pool that is looked after', () => {
+  function watched(keepalive: number): { group: UpstreamGroup; told: UpstreamGroup[] } {
+    const told: UpstreamGroup[] = [];
+    const group = pool(keepalive);
+    group.onSurplus = (one) => told.push(one);
+    return { group, told };
+  }
+  const closed = (idles: Idle[]): number[] => idles.map((idle) => idle.closed);
+
+  it('keeps what a burst leaves, and says so once', () => {
+    const { group, told } = watched(2);
+    const [a] = group.peers;
+    expect(told).toEqual([]);
+    const idles = park(group, a, 5);
+    expect(told).toEqual([group]);
+    expect(closed(idles)).toEqual([0, 0, 0, 0, 0]);
+    expect(group.idleCount).toBe(5);
+  });
+
+  it('closes the longest unused of what was not wanted since the last look', () => {
+    const { group, told } = watched(2);
+    const [a] = group.peers;
+    const idles = park(group, a, 5);
+    // Wanted in between: two at once, so three were idle all the time.
+    const taken = [group.takeIdle(a, ''), group.takeIdle(a, '')] as Idle[];
+    for (const one of taken) group.putIdle(a, one);
+    expect(group.trim()).toBe(true);
+    // The first look counts from the moment of the surplus, when three were idle.
+    expect(closed(idles)).toEqual([1, 0, 0, 0, 0]);
+    expect(group.trim()).toBe(false);
+    expect(closed(idles)).toEqual([1, 1, 1, 0, 0]);
+    expect(group.idleCount).toBe(2);
+    expect(told).toEqual([group]);
+  });
+
+  it('is told again when there is too much again', () => {
+    const { group, told } = watched(1);
+    const [a, b] = group.peers;
+    park(group, a, 2);
+    expect(group.takeIdle(a, '')).toBeDefined();
+    expect(group.trim()).toBe(false);
+    const [later] = park(group, b, 1);
+    expect(told.length).toBe(2);
+    expect(group.trim()).toBe(false);
+    expect(group.idleCount).toBe(1);
+    expect(later.closed).toBe(0);
+  });
+
+  it('has nothing to close after everything was closed', () => {
+    const { group } = watched(1);
+    const idles = park(group, group.peers[0], 4);
+    group.closeIdle();
+    expect(group.trim()).toBe(false);
+    expect(closed(idles)).toEqual([1, 1, 1, 1]);
+  });
+});
+
 describe('any use of the pool', () => {
   it('counts what it holds, holds no more than it may, and closes exactly what it drops', () => {
     for (let seed = 1; seed <= 40; seed++) {
