@@ -76,6 +76,35 @@ function bar(x, y, name, value) {
  * @returns {string} an SVG document
  */
 export function drawChart({ measure, summary, machine, setting }, titles) {
+  const { date, processors, cpu, kernel, node } = machine;
+  const about = `${date}, ${processors} x ${cpu}, ${kernel}, Node ${node}; median of ${setting.rounds} rounds of ${setting.seconds} s`;
+  const what = measure === 'instructions' ? 'Instructions' : 'CPU time';
+  return draw(`${what} for each request`, about, summary, titles);
+}
+
+/**
+ * The chart of what the emulated machine counted, with repeated instructions counted once
+ * where a profile says how many they were.
+ * @param {readonly import('../emulator/measure.mjs').Result[]} results with nginx among them
+ * @param {string} about when, and what they were counted with
+ * @param {ReadonlyMap<string, string>} titles
+ * @returns {string} an SVG document
+ */
+export function drawEmulated(results, about, titles) {
+  const cost = (/** @type {import('../emulator/measure.mjs').Result} */ { total, profile }) =>
+    (total.main + total.others) * (1 - (profile?.repeated ?? 0));
+  const summary = results.map((one) => {
+    const nginx = results.find(
+      ({ contestant, workload }) => contestant === 'nginx' && workload === one.workload,
+    );
+    const { workload, contestant } = one;
+    return { workload, contestant, relativeCost: nginx === undefined ? null : cost(one) / cost(nginx) };
+  });
+  return draw('Instructions for each request', about, summary, titles);
+}
+
+/** @type {(title: string, about: string, summary: Charted['summary'], titles: ReadonlyMap<string, string>) => string} */
+function draw(title, about, summary, titles) {
   const rows = summary.filter((row) => row.relativeCost !== null && Number.isFinite(row.relativeCost));
   const letters = [...new Set(rows.map(({ workload }) => workload))];
   const names = [...new Set(rows.map(({ contestant }) => contestant))];
@@ -97,13 +126,11 @@ export function drawChart({ measure, summary, machine, setting }, titles) {
       `<path class="line" d="M${one} ${y + PANEL_HEAD - 4} V${end}"/>`,
     ].join('\n');
   });
-  const { date, processors, cpu, kernel, node } = machine;
-  const about = `${date}, ${processors} x ${cpu}, ${kernel}, Node ${node}; median of ${setting.rounds} rounds of ${setting.seconds} s`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}">
 <style>${STYLE}
 </style>
 <rect class="back" width="100%" height="100%"/>
-${label(MARGIN, 32, `${measure === 'instructions' ? 'Instructions' : 'CPU time'} for each request`, ' class="title"')}
+${label(MARGIN, 32, title, ' class="title"')}
 ${label(MARGIN, 52, 'nginx is 1, the dashed line; less is better; bars beyond 2 are cut', ' class="small"')}
 ${parts.join('\n')}
 ${label(MARGIN, height - 16, about, ' class="small"')}
