@@ -51,6 +51,14 @@ describe('known headers', () => {
     expect(knownHeaderName(LAST_SINGULAR)).toBe('if-unmodified-since');
     expect(knownHeaderName(X_FORWARDED_FOR)).toBe('x-forwarded-for');
     expect(knownHeaderName(TRAILER)).toBe('trailer');
+    // A head has one bit for each of these; see ONCE in proxy-plan.ts.
+    for (const name of 'accept-ranges content-type date etag expires last-modified location refresh server'.split(
+      ' ',
+    )) {
+      expect(knownHeaderId(name)).toBeGreaterThan(0);
+      expect(knownHeaderId(name)).toBeLessThan(32);
+    }
+    expect(X_FORWARDED_FOR).toBeLessThan(32);
     // An id shares an Int32 with the flags of its field.
     expect(KNOWN_HEADER_COUNT).toBeLessThanOrEqual(256);
   });
