@@ -47,7 +47,8 @@ export async function compileServer(block: Block, index: number, tools: ServerTo
   const all = hasPatterns ? written : withoutHidden(written);
   const names = new Set(all.map(({ name }) => name));
   const compiled = new Map<Block, LocationConfig[]>();
-  for (const { kind, name, block: inner } of all) {
+  // Hidden ones too: what is nested in them inherits from them.
+  for (const { kind, name, block: inner } of written) {
     const location = await compileLocation({ kind, name }, inner.settings, index, tools);
     const locations = [location];
     compiled.set(inner, locations);
@@ -61,7 +62,7 @@ export async function compileServer(block: Block, index: number, tools: ServerTo
     ...settings.get(server.serverName),
     index,
     rewrite: outside.rewrites,
-    locations: [...compiled.values()].flat(),
+    locations: all.flatMap((each) => compiled.get(each.block) ?? []),
     locationTree: hasPatterns ? locationTree(located, (each) => compiled.get(each.block) ?? []) : undefined,
     fallback: await compileLocation({ kind: 'server', name: '' }, settings, index, tools),
     clientHeaderTimeoutMs: settings.get(server.clientHeaderTimeout),

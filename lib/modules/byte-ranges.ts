@@ -13,8 +13,8 @@ export interface ByteRange {
 }
 
 const UNIT = 'bytes=';
-/** One range, with what follows it: a comma, or the end. */
-const RANGE = / *(?:([0-9]+) *- *([0-9]*)|- *([0-9]+)) *(,|$)/y;
+/** One range, with what follows it: a comma, or the end. No two runs of blanks meet, or many of them would be tried in every division. */
+const RANGE = / *(?:([0-9]+) *- *(?:([0-9]+) *)?|- *([0-9]+) *)(,|$)/y;
 
 /**
  * What is to be sent of a file of `size` bytes: ranges, or the whole. An empty list: nothing

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Request } from '../../../lib/module-api/index.js';
+import { selectRanges } from '../../../lib/modules/byte-ranges.js';
 import { escapePath } from '../../../lib/modules/static.js';
 import { FakeExchange, location, run, server, type FakeRequest } from './support.js';
 
@@ -258,6 +260,22 @@ describe('a directory', () => {
   });
 });
 
+describe('a Range', () => {
+  it('is read in one pass, however many blanks it has', () => {
+    const blanks = ' '.repeat(2_000_000);
+    const read = (value: string): unknown => {
+      const request = { header: (name: string) => (name === 'range' ? value : undefined) } as Request;
+      return selectRanges(request, { lastModified: '', modifiedSeconds: 0, etag: undefined }, 100, 10);
+    };
+    expect(read(`bytes=0-${blanks}x`)).toEqual([]);
+    expect(read(`bytes=${blanks}5-${blanks}`)).toEqual([{ start: 5, end: 100 }]);
+    expect(read(`bytes=5${blanks}-${blanks}6${blanks},${blanks}-1${blanks}`)).toEqual([
+      { start: 5, end: 7 },
+      { start: 99, end: 100 },
+    ]);
+  });
+});
+
 describe('alias', () => {
   it('takes the place of the name of the location', async () => {
     const inside = `location /images/ { alias ${'%'}/; }`;
@@ -270,6 +288,20 @@ describe('alias', () => {
     const exchange = new FakeExchange({ target: '/exact' });
     await run(await location(`location = /exact { alias ${root}/a.txt; }`), exchange);
     expect(exchange.text).toBe('hello');
+  });
+
+  it('holds for locations inside one that a namesake hides', async () => {
+    const { locations } = await server(`location /images/ { alias ${root}/;
+      location /images/ { }
+      location /images/dir/ { index index.htm; } }`);
+    expect(locations.map((each) => each.name)).toEqual(['/images/', '/images/dir/']);
+    const served = await Promise.all(
+      ['/images/a.txt', '/images/dir/index.htm'].map(async (target, i) => {
+        const exchange = new FakeExchange({ target });
+        return (await run(locations[i], exchange)) ?? exchange.text;
+      }),
+    );
+    expect(served).toEqual(['hello', 'index']);
   });
 
   it('holds for locations inside, unless they have a root or an alias of their own', async () => {
