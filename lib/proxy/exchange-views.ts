@@ -170,16 +170,21 @@ export class RequestView implements Request {
     return at;
   }
 
+  /** Of a head that is not complete, the line is as long as it may be at most. */
   #lineEnd(start: number): number {
-    const { head, headLength } = this.#exchange;
+    const { head, headLength, downstream } = this.#exchange;
     let at = start;
-    if (head.complete) {
+    let limit = headLength;
+    if (!head.complete) {
+      const { maxRequestLineBytes = 8192 } = downstream.servers.limits;
+      limit = Math.min(limit, start + maxRequestLineBytes);
+    } else {
       // Nearly always the version and a line end follow.
       const usual = head.targetEnd + USUAL_VERSION;
       if (isLineEnd(u8[head.base + usual])) return usual;
       at = head.targetEnd;
     }
-    while (at < headLength && !isLineEnd(u8[head.base + at])) at++;
+    while (at < limit && !isLineEnd(u8[head.base + at])) at++;
     return at;
   }
 

@@ -200,6 +200,18 @@ describe('access_log', () => {
     ]);
   });
 
+  test('has no more of a line without end than a line may be long', async () => {
+    await using proxy = await startProxy(
+      (port) => `log_format line '$status "$request"'; access_log access.log line;
+        server { listen 127.0.0.1:${port}; large_client_header_buffers 4 2k; }`,
+    );
+    await exchange(proxy.port, `GET /${'a'.repeat(100_000)}`);
+    await proxy.readUntil('access.log', /\n/);
+    const [line = ''] = proxy.read('access.log').split('\n');
+    expect(line).toMatch(/^414 "GET \/a+"$/);
+    expect(line.length).toBe('414 ""'.length + 2048);
+  });
+
   test('has a line for a client that left: 499', async () => {
     await using backend = await startAnswering(() => '');
     await using proxy = await startProxy(
