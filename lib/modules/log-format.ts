@@ -74,9 +74,8 @@ export class LogFormat {
       else out.constant(step.long);
       const { write } = step;
       if (write !== undefined) {
-        // "=== true": what V8 does not know to be a boolean is otherwise compared with five other values too.
-        if (write.call(step.variable, exchange, out, step.suffix) === true) continue;
-        out.unset();
+        // "=== false": what V8 does not know to be a boolean is otherwise compared with five other values too.
+        if (write.call(step.variable, exchange, out, step.suffix) === false) out.unset();
         continue;
       }
       const text = step.value.getOrUndefined(exchange);

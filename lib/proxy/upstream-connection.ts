@@ -53,7 +53,7 @@ export class UpstreamConnection implements ConnectionHandler, Pooled {
       return;
     }
     this.connection.setDeadline(this.#context.nowMs + this.group.options.keepaliveTimeoutMs);
-    this.group.onSurplus ??= this.#context.trimLater;
+    this.group.onSurplus = this.#context.trimLater;
     this.group.putIdle(this.peer, this);
   }
 

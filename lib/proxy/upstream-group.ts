@@ -169,9 +169,9 @@ export class UpstreamGroup {
       if (this.onSurplus === undefined) {
         this.#evictOne(peer);
       } else if (!this.#surplus) {
-        this.#surplus = true;
         this.#fewest = this.#idleCount + 1;
         this.onSurplus(this);
+        this.#surplus = true;
       }
     }
     peer.idle.push(pooled);
