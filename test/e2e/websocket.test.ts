@@ -206,8 +206,9 @@ test.runIf(IS_MILLRACE)(`${CROWD} connections at once, each with an echo`, { tim
   expect(proxy.descriptors()).toBe(descriptors + 2 * CROWD);
   const perTunnel = (proxy.residentBytes() - before) / CROWD;
   console.log(`${CROWD} tunnels: ${Math.round(perTunnel)} bytes of resident memory each`);
+  // 10 KB on Node 20; on Node 24, which collects later, 15 to 17. A buffer kept for each would be 64.
   if (IS_MILLRACE)
-    expect(perTunnel).toBeLessThan(16 * 1024 * Number(process.env['MILLRACE_TEST_SLOW'] ?? '1'));
+    expect(perTunnel).toBeLessThan(32 * 1024 * Number(process.env['MILLRACE_TEST_SLOW'] ?? '1'));
   const closes = sockets.map((socket) => nextClose(socket));
   sockets.forEach((socket, i) => socket.close(4000 + (i % 900), `${i}`));
   (await Promise.all(closes)).forEach((close, i) => expect(close).toEqual([4000 + (i % 900), `${i}`]));
