@@ -71,6 +71,9 @@ export const BLOCKS: readonly BlockRow[] = [
 export type Entry =
   { readonly kind: 'block'; readonly row: BlockRow } | { readonly kind: 'row'; readonly row: AnyDirective };
 
+/** What the name of a family is by itself (`$arg_`). */
+const NEVER_SET: Variable = { name: '', get: () => undefined, doc: '' };
+
 /** Looks up directives and variables. Immutable once built. */
 export class Registry {
   readonly modules: readonly Module[];
@@ -140,12 +143,13 @@ export class Registry {
   }
 
   /**
-   * The variable of that name (lower case), and what follows the name of its family.
+   * The variable of that name (lower case), and what follows the name of its family; the
+   * family's name alone is a variable that is never set, as in nginx.
    * Undefined when no module knows it.
    */
   variable(name: string): { readonly variable: Variable; readonly suffix: string } | undefined {
     const exact = this.#variables.get(name);
-    if (exact !== undefined && exact.prefix !== true) return { variable: exact, suffix: '' };
+    if (exact !== undefined) return { variable: exact.prefix === true ? NEVER_SET : exact, suffix: '' };
     const family = this.#families.find(
       (each) => name.length > each.name.length && name.startsWith(each.name),
     );

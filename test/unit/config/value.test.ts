@@ -110,9 +110,16 @@ describe('compileValue', () => {
     expect(() => compile(text)).toThrow(/the closing bracket in "\w*" variable is missing/);
   });
 
-  it('refuses unknown variables and a family without a rest', () => {
+  it('refuses unknown variables', () => {
     expect(() => compile('$nothing')).toThrow('unknown "nothing" variable');
-    expect(() => compile('$http_')).toThrow('unknown "http_" variable');
+  });
+
+  it('takes the name of a family alone for a variable that is never set', () => {
+    for (const text of ['$http_', '$BOUND_', '${upstream_}']) {
+      expect(compile(text).getOrUndefined(exchange)).toBeUndefined();
+      expect(compile(`a${text}-b`).get(exchange)).toBe('a-b');
+    }
+    expect(written('a$http_-')).toEqual(['bytes a', 'bytes -']);
   });
 });
 
