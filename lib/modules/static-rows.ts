@@ -1,10 +1,11 @@
 /**
  * Rows of plain files: which name stands for a directory, and what is said of a file.
  */
-import { directive } from '../module-api/index.js';
+import { directive, type Value } from '../module-api/index.js';
 import { argument, flagRow, HTTP_SERVER_LOCATION, MANY, readNumber } from './rows.js';
 
-export const index = directive<readonly string[]>({
+/** A name, or a text with variables that gives one. */
+export const index = directive<readonly (string | Value)[]>({
   name: 'index',
   contexts: HTTP_SERVER_LOCATION,
   args: [1, MANY],
@@ -12,18 +13,18 @@ export const index = directive<readonly string[]>({
   parse(node, context, previous) {
     const names = node.args.map((at, position) => {
       if (at.text === '') return context.fail(at, `index "${at.text}" in "index" directive is invalid`);
-      if (at.text.includes('$')) return context.fail(at, 'variables in "index" are not supported yet');
       if (at.text.startsWith('/') && position !== node.args.length - 1) {
         context.warn(at, `only the last index in "index" directive should be absolute`);
       }
-      return at.text;
+      const value = context.compileValue(at);
+      return value.constant ?? value;
     });
     return [...(previous ?? []), ...names];
   },
   default: ['index.html'],
   syntax: 'file ...',
   defaultText: 'index.html',
-  doc: 'Files that stand for a directory, tried in order; an absolute path is redirected to internally. Variables are not supported yet.',
+  doc: 'Files that stand for a directory, tried in order; an absolute path is redirected to internally. They may hold variables.',
 });
 
 export const etag = flagRow('etag', true, 'Whether files carry an ETag made of time and size.');

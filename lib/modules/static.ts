@@ -2,12 +2,12 @@
  * Plain files under `root` or `alias`: what answers where nothing else does. Nothing
  * here blocks the loop: files are opened and read by Node's thread pool.
  *
- *   /dir/      each `index` in turn: found, an internal redirect to it; none, 403
+ *   /dir/      each `index` in turn: found, or an absolute path, an internal redirect to it; none, 403
  *   /dir       301 to /dir/
  *   /file      the file, 304 or 412
  */
 import { stat } from 'node:fs/promises';
-import type { Exchange, Module, PhaseHandler, PhaseResult, Settings } from '../module-api/index.js';
+import type { Exchange, Module, PhaseHandler, PhaseResult, Settings, Value } from '../module-api/index.js';
 import type { EngineBuilder } from '../proxy/runtime.js';
 import { alias, defaultType, root } from './core.js';
 import { mimeTypes } from './mime.js';
@@ -24,7 +24,7 @@ const INTERNAL = 500;
 
 /** What a location says about its files. */
 interface Site extends FileOptions {
-  readonly indexes: readonly string[];
+  readonly indexes: readonly (string | Value)[];
   readonly logNotFound: boolean;
   /** Gives the path on disk for the path of a request, or undefined when it would leave the directory. */
   readonly pathOf: PathMapper;
@@ -93,8 +93,9 @@ function staticHandler(site: Site): PhaseHandler {
 
 async function serveDirectory(exchange: Exchange, site: Site): Promise<PhaseResult> {
   const { uri } = exchange;
-  for (const name of site.indexes) {
-    if (name.startsWith('/')) return exchange.redirectInternally(name);
+  for (const index of site.indexes) {
+    const name = typeof index === 'string' ? index : index.get(exchange);
+    if (name.startsWith('/')) return exchange.redirectInternally(withArgs(exchange, name));
     const path = site.pathOf(exchange, uri + name);
     if (path === undefined) return refuse(exchange, uri);
     const found = await probe(path);
@@ -113,8 +114,10 @@ async function serveDirectory(exchange: Exchange, site: Site): Promise<PhaseResu
 /** The redirect goes through the locations again; a "?" in the path itself would be taken for the query's. */
 function showIndex(exchange: Exchange, site: Site, uri: string): PhaseResult | Promise<PhaseResult> {
   if (uri.includes('?')) return serveFile(exchange, site, uri);
-  return exchange.redirectInternally(exchange.args === '' ? uri : `${uri}?${exchange.args}`);
+  return exchange.redirectInternally(withArgs(exchange, uri));
 }
+
+const withArgs = ({ args }: Exchange, path: string): string => (args === '' ? path : `${path}?${args}`);
 
 async function serveFile(exchange: Exchange, site: Site, uri: string): Promise<PhaseResult> {
   const path = site.pathOf(exchange, uri);
@@ -137,8 +140,7 @@ async function serveFile(exchange: Exchange, site: Site, uri: string): Promise<P
 }
 
 function redirectToDirectory(exchange: Exchange, site: Site, uri: string): PhaseResult {
-  const query = exchange.args === '' ? '' : `?${exchange.args}`;
-  return sendRedirect(exchange, 301, `${escapePath(uri)}/${query}`, site.redirect);
+  return sendRedirect(exchange, 301, withArgs(exchange, `${escapePath(uri)}/`), site.redirect);
 }
 
 /** Percent-encodes what may not stand in a path. */

@@ -115,7 +115,7 @@ describe('rows', () => {
     [HTTP, 'root a; root b;', '"root" directive is duplicate'],
     [HTTP, 'root $host;', 'variables in "root" are not supported yet'],
     [HTTP, 'alias $host;', 'variables in "alias" are not supported yet'],
-    [HTTP, 'index $host;', 'variables in "index" are not supported yet'],
+    [HTTP, 'index $hots;', 'unknown "hots" variable'],
     [HTTP, 'lingering_close maybe;', 'invalid value "maybe"'],
     [HTTP, 'if_modified_since maybe;', 'invalid value "maybe"'],
     [HTTP, 'server_tokens $nothing;', 'unknown "nothing" variable'],

@@ -230,6 +230,20 @@ describe('a directory', () => {
   it('may have an absolute index', async () => {
     const exchange = await get('/empty/', {}, 'location / { index a.html /other.html; }');
     expect(exchange.redirected).toBe('/other.html');
+    const asked = await get('/empty/?a=b', {}, 'location / { index /other.html; }');
+    expect(asked.redirected).toBe('/other.html?a=b');
+  });
+
+  it('may have an index that variables give', async () => {
+    const of = async (target: string, names: string): Promise<unknown> => {
+      const exchange = await get(target, {}, `location / { index ${names}; }`);
+      return exchange.redirected ?? exchange.result;
+    };
+    expect(await of('/dir/?n=index', 'none.html $arg_n.htm')).toBe('/dir/index.htm?n=index');
+    expect(await of('/dir/?n=other', 'x$arg_n.htm ${arg_n}.html /$arg_n')).toBe('/other?n=other');
+    expect(await of('/dir/?n=/x', '$arg_n')).toBe('/x?n=/x');
+    expect(await of('/dir/', '$arg_n')).toBe(403);
+    expect(await of('/dir/?n=../a.txt', '$arg_n')).toBe(403);
   });
 
   it('without an index is forbidden', async () => {
