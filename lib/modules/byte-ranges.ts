@@ -26,12 +26,20 @@ export function selectRanges(
   size: number,
   maxRanges: number,
 ): readonly ByteRange[] | 'whole' {
-  const header = request.header('range');
+  const header = rangeField(request);
   if (header === undefined || maxRanges === 0) return 'whole';
   if (header.slice(0, UNIT.length).toLowerCase() !== UNIT || header.length === UNIT.length) return 'whole';
   const condition = request.header('if-range');
   if (condition !== undefined && !isSame(condition, file)) return 'whole';
   return parseRanges(header.slice(UNIT.length), size, maxRanges);
+}
+
+/** Of several lines the first counts, as in nginx. */
+function rangeField(request: Request): string | undefined {
+  const joined = request.header('range');
+  if (joined?.includes(',') !== true) return joined;
+  for (const [name, value] of request.headers()) if (name.toLowerCase() === 'range') return value;
+  return joined;
 }
 
 /** If-Range: a tag, compared strongly, or a date, which must be the very one. */
