@@ -40,6 +40,17 @@ export class ResponseFields {
   remove(name: string): void {
     const lower = name.toLowerCase();
     if (!this.#removed.includes(lower)) this.#removed.push(lower);
+    this.#dropOwn(lower);
+  }
+
+  /** Takes back what was set for that lower-cased name: a backend's own field counts again. */
+  withdraw(lowerName: string): void {
+    const at = this.#removed.indexOf(lowerName);
+    if (at >= 0) this.#removed.splice(at, 1);
+    this.#dropOwn(lowerName);
+  }
+
+  #dropOwn(lower: string): void {
     for (let i = this.#names.length - 1; i >= 0; i--) {
       if (this.#names[i].toLowerCase() === lower) {
         this.#names.splice(i, 1);

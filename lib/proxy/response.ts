@@ -184,6 +184,7 @@ export class ResponseWriter {
       return;
     }
     if (closesConnection(status)) this.forceClose();
+    if (exchange.response.status === 416 && status !== 416) this.#withdrawRange();
     exchange.response.status = status;
     // What an error page's own location answers replaces the first error.
     exchange.statusOverride = 0;
@@ -194,6 +195,7 @@ export class ResponseWriter {
         exchange.inErrorPage = true;
         const target = rule.target.get(exchange);
         exchange.statusOverride = rule.status ?? status;
+        if (status === 416 && (exchange.statusOverride !== 416 || isUrl(target))) this.#withdrawRange();
         if (target.startsWith('@')) {
           exchange.redirectInternally(target);
           return;
@@ -213,6 +215,11 @@ export class ResponseWriter {
       return;
     }
     this.respond(page, errorPageBody(page, pageSignature(exchange)), 'text/html');
+  }
+
+  /** Content-Range tells of the range that is not there (416), and would be wrong of any other answer. */
+  #withdrawRange(): void {
+    this.#exchange.fields.withdraw('content-range');
   }
 
   /** Sends an interim response (1xx) of a backend; the head lies in the arena. Not to HTTP/1.0 clients. */
@@ -476,6 +483,11 @@ export class ResponseWriter {
     // Nobody is there to wait for, when a backend may go on without its client.
     return below || downstream.connection.closed;
   }
+}
+
+/** Neither a path nor a named location. */
+function isUrl(target: string): boolean {
+  return !target.startsWith('/') && !target.startsWith('@');
 }
 
 function isRedirect(status: number | undefined): boolean {

@@ -3,6 +3,7 @@
  * under which the whole is sent instead.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { response, startAnswering, type Backend } from './support/backend.js';
 import { value, values, type Message } from './support/message.js';
 import { exchange, Peer } from './support/peer.js';
 import { IS_MILLRACE, startProxy, type Proxy } from './support/proxy.js';
@@ -12,7 +13,11 @@ const FILE = Array.from({ length: 100 }, (_, i) => `X${String(i).padStart(3, '0'
 const LARGE = Array.from({ length: 50_000 }, (_, i) => i.toString(16).padStart(8, '0')).join('');
 
 let proxy: Proxy;
+let backend: Backend;
 beforeAll(async () => {
+  backend = await startAnswering(() =>
+    response('part', ['Content-Range: bytes 0-3/9'], '206 Partial Content'),
+  );
   proxy = await startProxy(
     (port) => `
       types { text/html html; }
@@ -23,6 +28,14 @@ beforeAll(async () => {
         location /no.html { max_ranges 0; }
         location /tagless.html { etag off; }
         location /missing { error_page 404 /a.html; }
+        location /page/ { alias ./; error_page 416 /short; }
+        location /found/ { alias ./; error_page 416 =200 /short; }
+        location /own/ { alias ./; error_page 416 = /short; }
+        location /part/ { alias ./; error_page 416 = /backend; }
+        location /lost/ { alias ./; error_page 416 /missing2; }
+        location /elsewhere/ { alias ./; error_page 416 http://other/; }
+        location = /short { return 200 page; }
+        location = /backend { proxy_pass http://127.0.0.1:${backend.port}; }
       }`,
     {
       files: {
@@ -36,12 +49,39 @@ beforeAll(async () => {
     },
   );
 });
-afterAll(() => proxy[Symbol.asyncDispose]());
+afterAll(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await backend.close();
+});
 
 function get(target: string, fields: readonly string[], method = 'GET'): Promise<Message> {
   const lines = [`${method} ${target} HTTP/1.1`, 'Host: a', ...fields];
   return exchange(proxy.port, `${lines.join('\r\n')}\r\n\r\n`, method);
 }
+
+test.each([
+  ['bytes=0-8', 'bytes=20-25', 'bytes 0-8/1000'],
+  ['bytes=5000-', 'bytes=20-25', 'bytes */1000'],
+  ['bytes=20-25', 'no range', 'bytes 20-25/1000'],
+])('of several Range fields the first counts: %s, %s', async (first, second, content) => {
+  const answer = await get('/a.html', [`Range: ${first}`, 'X: y', `range: ${second}`]);
+  expect(value(answer, 'content-range')).toBe(content);
+});
+
+test('Content-Range does not outlive its 416', async () => {
+  // nginx leaves it on whatever takes the place of the answer.
+  const of = async (folder: string): Promise<unknown> => {
+    const answer = await get(`${folder}/a.html`, ['Range: bytes=5000-']);
+    return [answer.status, values(answer, 'content-range'), answer.body.length];
+  };
+  expect(await of('/page')).toEqual([416, ['bytes */1000'], 4]);
+  if (!IS_MILLRACE) return;
+  expect(await of('/found')).toEqual([200, [], 4]);
+  expect(await of('/own')).toEqual([200, [], 4]);
+  expect(await of('/part')).toEqual([206, ['bytes 0-3/9'], 4]);
+  expect(await of('/lost')).toEqual([404, [], expect.any(Number)]);
+  expect(await of('/elsewhere')).toEqual([302, [], expect.any(Number)]);
+});
 
 describe('one range', () => {
   test.each([
