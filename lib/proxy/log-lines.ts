@@ -130,14 +130,18 @@ export class LogLines implements ByteWriter {
   #escape = NONE;
   /** Between `begin` and `end`. */
   #open = false;
+  /** A part of the line under way was written already. */
+  #begun = false;
 
   constructor(output: LogOutput) {
     this.#output = output;
   }
 
-  /** Begins a line; one of {@link LOG_ESCAPES}. A line that was begun and not ended is dropped. */
+  /** Begins a line; one of {@link LOG_ESCAPES}. A line that was begun and not ended is dropped, or ends where it was cut when a part of it was written. */
   begin(escape: number): void {
     if (this.#block < 0) this.#acquire();
+    // Of the line before, a part is in the file: the next one must not continue it.
+    if (this.#begun) this.#endLine(this.#line);
     this.#at = this.#line;
     this.#escape = escape;
     this.#open = true;
@@ -145,12 +149,16 @@ export class LogLines implements ByteWriter {
 
   /** Ends the line. */
   end(): void {
-    u8[this.#at] = LF;
-    this.#at = (this.#at + 1) | 0;
-    this.#line = this.#at;
+    this.#endLine(this.#at);
     this.#open = false;
     if (this.#block === SPARE) this.flush();
     else this.#output.lineEnded();
+  }
+
+  #endLine(at: number): void {
+    u8[at] = LF;
+    this.#line = (at + 1) | 0;
+    this.#begun = false;
   }
 
   /** Writes the lines that are complete, and gives the block back unless a line is under way. Repeated calls do nothing. */
@@ -292,6 +300,7 @@ export class LogLines implements ByteWriter {
     if (this.#at + length <= this.#limit) return;
     this.#output.writeRange(block, left);
     this.#at = block;
+    this.#begun = true;
   }
 
   #byte(byte: number): void {

@@ -156,6 +156,22 @@ describe('the block', () => {
     }
   });
 
+  it('holds no line that was given up; what was written of a long one is a line of its own', () => {
+    const rig = new Rig();
+    const line = (text: string, ends: boolean): void => {
+      rig.lines.begin(LOG_ESCAPES.none);
+      rig.lines.text(text);
+      if (ends) rig.lines.end();
+    };
+    line('short', false);
+    line('first', true);
+    line('x'.repeat(100_000), false);
+    line('y', false);
+    line('second', true);
+    line('third', true);
+    expect(rig.take().replace(/x+/, 'x')).toBe('first\nx\nsecond\nthird\n');
+  });
+
   it('is not needed: where the arena is exhausted a line is written at its end', () => {
     const taken: number[] = [];
     for (;;) {
