@@ -151,10 +151,13 @@ async function compileLocation(
   };
 }
 
-/** The row resolves what is written; what is not written is relative to the prefix too. */
+/** The nearest `alias` or `root`, as in nginx. The rows resolve what is written; what is not written is relative to the prefix too. */
 function effectiveRoot(settings: Settings, parse: ParseContext): string {
-  const root = settings.get(core.root);
-  return settings.position(core.root) === undefined ? parse.prefixPath(root) : root;
+  for (let at: Settings | undefined = settings; at !== undefined; at = at.outer) {
+    const written = at.own(core.alias) ?? at.own(core.root);
+    if (written !== undefined) return written;
+  }
+  return parse.prefixPath(core.root.default);
 }
 
 /**

@@ -179,7 +179,7 @@ export type LogLevel = 'debug' | 'info' | 'notice' | 'warn' | 'error' | 'crit' |
 export interface LocationView {
   /** As written: "/", "/images/", "@fallback". */
   readonly name: string;
-  /** `root` in effect, as an absolute path (byte string). */
+  /** `root` or `alias` in effect, as an absolute path (byte string). */
   readonly root: string;
   readonly serverIndex: number;
 }

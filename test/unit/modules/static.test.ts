@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Request } from '../../../lib/module-api/index.js';
 import { selectRanges } from '../../../lib/modules/byte-ranges.js';
 import { escapePath } from '../../../lib/modules/static.js';
-import { FakeExchange, location, run, server, type FakeRequest } from './support.js';
+import { FakeExchange, location, run, server, value, type FakeRequest } from './support.js';
 
 let root: string;
 const MTIME = 784_111_777;
@@ -319,6 +319,27 @@ describe('alias', () => {
       }),
     );
     expect(served).toEqual(['hello', 'index']);
+  });
+
+  it('is $document_root, as written, here and inside', async () => {
+    const { locations, fallback } = await server(`root /r/; location /a { }
+      location /b { root own; location /b/c { } }
+      location /d { alias /e/; location /d/f { } location /d/g { root /h; } location /d/i { alias k; } }`);
+    const roots = Object.fromEntries(
+      [...locations, fallback].map((place) => {
+        return [place.name, value('$document_root').get(new FakeExchange({ location: place }))];
+      }),
+    );
+    expect(roots).toEqual({
+      '/a': '/r',
+      '/b': '/prefix/own',
+      '/b/c': '/prefix/own',
+      '/d': '/e/',
+      '/d/f': '/e/',
+      '/d/g': '/h',
+      '/d/i': '/prefix/k',
+      '': '/r',
+    });
   });
 
   it('holds for locations inside, unless they have a root or an alias of their own', async () => {
