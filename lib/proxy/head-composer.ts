@@ -9,19 +9,24 @@
  */
 import type { MessageHead } from '../http/message-head.js';
 import { host } from '../native/host.js';
+import { native } from '../native/index.js';
 import { COMPOSE_SLOTS, composedSent, composeHead } from '../native/hot.js';
 import type { ComposeProgram } from './compose-program.js';
 import type { ArenaBytes, HeadOutput } from './segment-writer.js';
 
-const { u8, i32, layout } = host;
+const { u8, i32 } = host;
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** The scratch region: its first half is the segment writer's, then come texts, then the heads. */
-const TEXT = layout.scratch + (layout.scratchSize >> 1);
+/**
+ * Texts, then the heads, in a block of their own: variables of modules are asked while a head is
+ * put together, and what those write to a connection goes through the scratch region.
+ */
+const BLOCK_BYTES = 128 * 1024;
+const TEXT = native.acquireBlock(BLOCK_BYTES);
 const TEXT_BYTES = 32 * 1024;
 const OUTPUT = TEXT + TEXT_BYTES;
-const OUTPUT_BYTES = layout.scratch + layout.scratchSize - OUTPUT;
+const OUTPUT_BYTES = BLOCK_BYTES - TEXT_BYTES;
 const SLOTS = COMPOSE_SLOTS;
 
 export class HeadComposer implements HeadOutput {

@@ -319,16 +319,21 @@ export class ResponseWriter {
 
   /** Ends a chunked body with its trailer lines, and what the location adds to them. */
   #end(lines: string): void {
+    const all = lines + this.#addedTrailers();
     this.#exchange.context.writer.reset();
-    this.#lastChunk(lines);
+    this.#lastChunk(all);
     this.#flushBody();
+  }
+
+  /** Asks modules for values: not while the writer holds texts, since what those write may overwrite them. */
+  #addedTrailers(): string {
+    return this.#addsTrailers ? this.trailers.compose(this.#exchange) : '';
   }
 
   #lastChunk(lines: string): void {
     const { writer, common } = this.#exchange.context;
-    const all = this.#addsTrailers ? lines + this.trailers.compose(this.#exchange) : lines;
-    if (all === '') writer.constant(common.lastChunk);
-    else writer.raw(`0\r\n${all}\r\n`);
+    if (lines === '') writer.constant(common.lastChunk);
+    else writer.raw(`0\r\n${lines}\r\n`);
   }
 
   /** The body goes out in chunks. */
@@ -356,13 +361,14 @@ export class ResponseWriter {
   #relay(offset: number, length: number, last: boolean): boolean {
     const { writer, common } = this.#exchange.context;
     const before = writer.total;
+    this.bodyBytesSent += length;
+    const trailers = last && this.#mode === CHUNKED ? this.#addedTrailers() : '';
     if (length > 0) {
       if (this.#mode === CHUNKED) writer.raw(`${length.toString(16)}\r\n`);
       writer.copy(offset, length);
       if (this.#mode === CHUNKED) writer.constant(common.crlf);
-      this.bodyBytesSent += length;
     }
-    if (last && this.#mode === CHUNKED) this.#lastChunk('');
+    if (last && this.#mode === CHUNKED) this.#lastChunk(trailers);
     this.bytesSent += writer.total - before;
     return this.#flushOnly();
   }

@@ -1,11 +1,16 @@
 /** The proxy as a library: its life, several in one process, modules of one's own, what is refused. */
 import { createServer, type Server } from 'node:http';
+import { createServer as createSocketServer } from 'node:net';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ConfigError, createProxy, createProxyFromFile, MillraceError, NEXT } from '../../../lib/index.js';
 import type { Module, Proxy, ProxyOptions } from '../../../lib/index.js';
+import type { ConnectionHandler } from '../../../lib/reactor/connection.js';
+import { ignoringHandler } from '../../../lib/reactor/ignoring-handler.js';
+import { Reactor } from '../../../lib/reactor/reactor.js';
+import { Deferred } from '../../../lib/util/deferred.js';
 
 const opened: Proxy[] = [];
 let backend: Server;
@@ -138,6 +143,39 @@ describe('createProxy', () => {
     expect((await fetch(address, { headers: { 'x-brew': 'tea' } })).headers.get('x-brew')).toBe('tea');
     const refused = await fetch(address, { headers: { 'x-brew': 'coffee' } });
     expect([refused.status, await refused.text()]).toEqual([418, 'short and stout\n']);
+  });
+
+  test('a variable may write to a connection while a message is put together', async () => {
+    const heads: unknown[] = [];
+    backend.on('request', ({ headers }) =>
+      heads.push([headers['x-one'], headers['x-two'], headers['x-three']]),
+    );
+    const sink = createSocketServer((socket) => socket.resume());
+    await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
+    const reactor = new Reactor();
+    const connected = new Deferred<undefined>();
+    const handler = Object.create(ignoringHandler) as ConnectionHandler;
+    handler.onConnect = () => connected.resolve(undefined);
+    const other = reactor.connectRaw('127.0.0.1', (sink.address() as { port: number }).port, handler);
+    await connected.promise;
+    const noisy: Module = {
+      name: 'noisy',
+      directives: [],
+      variables: [{ name: 'noisy', get: () => String(other.write(Buffer.alloc(200_000, 'X'))), doc: '' }],
+    };
+    const location = {
+      '/': {
+        proxy_pass: `http://127.0.0.1:${backendPort}`,
+        proxy_set_header: { 'X-One': '1 $arg_a', 'X-Two': '$noisy', 'X-Three': '3 $arg_a' },
+        add_trailer: { 'X-Noisy': '$noisy' },
+      },
+    };
+    const proxy = proxyOf({ http: { server: { listen: '127.0.0.1:0', location } } }, [noisy]);
+    const answer = await fetch(await url(proxy, '/?a=b'));
+    expect(await answer.text()).toContain('backend /?a=b');
+    expect(heads).toEqual([['1 b', expect.stringMatching(/true|false/), '3 b']]);
+    await reactor.close();
+    sink.close();
   });
 });
 
