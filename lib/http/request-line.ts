@@ -21,12 +21,14 @@ import {
   METHOD_OTHER,
   methodName,
 } from './methods.js';
+import * as scan from './scan.js';
 import { normalizePath } from './uri.js';
 import * as memory from './memory.js';
 
 // As in message-head.ts: constants of this module are folded, imported ones are not.
-const { u8, view } = memory;
+const { u8, i32, view, REPORT } = memory;
 const { BAD_HOST, HOST_UPPER, PORT_BITS } = hosts;
+const { START_PLAIN } = scan;
 const { ASTERISK, COLON, DEL, DOT, HASH, PERCENT, QUESTION, SLASH, SP } = bytes;
 
 /** "/path?args" */
@@ -185,16 +187,23 @@ export class RequestLine extends MessageHead {
     const stop = to | 0;
     let plain = true;
     let at = from | 0;
-    for (; at < stop; at++) {
-      const kind = TARGET_CLASS[u8[at]];
-      if (kind === PLAIN) continue;
-      if (kind === STOP) break;
-      if (kind === SLASH_BYTE) {
-        // Behind the last byte there is a line end, so this looks at nothing foreign.
-        const next = u8[at + 1];
-        if (next === DOT || next === SLASH) plain = false;
-      } else {
-        plain = false;
+    // The scanner has looked at what follows the first space.
+    const plainEnd = (base + i32[REPORT + START_PLAIN]) | 0;
+    const last = u8[plainEnd];
+    if (plainEnd > at && at === ((base + this.methodEnd + 1) | 0) && (last === SP || last === QUESTION)) {
+      at = plainEnd;
+    } else {
+      for (; at < stop; at++) {
+        const kind = TARGET_CLASS[u8[at]];
+        if (kind === PLAIN) continue;
+        if (kind === STOP) break;
+        if (kind === SLASH_BYTE) {
+          // Behind the last byte there is a line end, so this looks at nothing foreign.
+          const next = u8[at + 1];
+          if (next === DOT || next === SLASH) plain = false;
+        } else {
+          plain = false;
+        }
       }
     }
     this.pathStart = from - base;

@@ -13,9 +13,11 @@
  *     [4] line end, behind the LF   [5] id | flags << 8, see fields.ts
  */
 
-import { COLON, CR, DEL, HTAB, isBlank, LF, SP } from './bytes.js';
+import { COLON, CR, DEL, DOT, HASH, HTAB, isBlank, LF, PERCENT, QUESTION, SLASH, SP } from './bytes.js';
 import * as fields from './fields.js';
 import { HOP_IDS, identifyHeader, LAST_SPECIAL, UNKNOWN } from './known-headers.js';
+
+const UPPER_H = 0x48;
 
 /** Int32 entries per record. */
 export const STRIDE = 6;
@@ -45,10 +47,15 @@ export const FULL = 7;
 export const SEEN = 8;
 /** Likewise: there is more than one. */
 export const REPEATED = 9;
+/**
+ * Where the plain part of the start line behind its first SP ends: at SP, a control byte, "?", "#",
+ * "%", or a "/" with "/" or "." behind it. 0 when the line begins with "H" or has no SP.
+ */
+export const START_PLAIN = 10;
 /** Records with an id up to LAST_SPECIAL; the first {@link MAX_SPECIALS} of them are listed. */
-export const SPECIAL_COUNT = 10;
+export const SPECIAL_COUNT = 11;
 /** Their indices. */
-export const SPECIALS = 11;
+export const SPECIALS = 12;
 export const MAX_SPECIALS = 24;
 /** Int32 entries of a report. */
 export const REPORT_ENTRIES = SPECIALS + MAX_SPECIALS;
@@ -116,6 +123,20 @@ export function scanFieldsTs(
     if (special < MAX_SPECIALS) i32[at + SPECIALS + special] = index;
   }
 
+  /** See {@link START_PLAIN}; an LF stops it at the latest. */
+  function plainPart(offset: number, start: number): number {
+    let i = offset + start;
+    if (u8[i] === UPPER_H) return 0;
+    while (u8[i] > SP) i++;
+    if (u8[i] !== SP) return 0;
+    for (i++; ; i++) {
+      const byte = u8[i];
+      if (byte <= SP || byte === DEL || byte === QUESTION || byte === HASH || byte === PERCENT) break;
+      if (byte === SLASH && (u8[i + 1] === SLASH || u8[i + 1] === DOT)) break;
+    }
+    return i - offset;
+  }
+
   return (offset, length, from) => {
     i32.fill(0, at, at + SPECIALS);
     i32[at - 2] = offset;
@@ -139,6 +160,7 @@ export function scanFieldsTs(
       if (i32[at + START_END] < 0) {
         i32[at + START_END] = end;
         i32[at + START_FLAGS] = ((crlf ? fields.CANONICAL : 0) | (bad ? fields.BAD : 0)) << 8;
+        i32[at + START_PLAIN] = plainPart(offset, begin);
         i32[at + POSITION] = i + 1;
         if (end === begin) return;
       } else if (end === begin) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "scan/plain_part.h"
 #include "scan/scan_fields.h"
 
 namespace millrace {
@@ -34,9 +35,11 @@ inline constexpr NameClasses kNameClass;
 
 class LineCollector {
  public:
-  LineCollector(const uint8_t* data, int32_t from, const NameTable& names, FieldRecord* records,
-                int32_t capacity, ScanReport* report)
+  // Bytes up to data[readable] may be read together with those before them.
+  LineCollector(const uint8_t* data, int32_t from, size_t readable, const NameTable& names,
+                FieldRecord* records, int32_t capacity, ScanReport* report)
       : data_(data),
+        readable_(readable),
         names_(names),
         records_(records),
         capacity_(capacity),
@@ -46,6 +49,7 @@ class LineCollector {
     report->complete = 0;
     report->start_end = -1;
     report->start_flags = 0;
+    report->start_plain = 0;
     report->full = 0;
   }
 
@@ -61,6 +65,7 @@ class LineCollector {
       begin_line_ = 0;
       report_->start_end = end;
       report_->start_flags = (crlf ? kFieldCanonical : 0) | (bad ? kFieldBad : 0);
+      if (data_[begin_] != 'H') report_->start_plain = PlainPart();
       const bool empty = end == begin_;
       Next(lf);
       return !empty;
@@ -92,6 +97,13 @@ class LineCollector {
   void Next(int32_t lf) {
     begin_ = lf + 1;
     report_->position = begin_;
+  }
+
+  // Of the start line; it ends with an LF, which stops everything here.
+  [[gnu::noinline]] int32_t PlainPart() const {
+    int32_t at = begin_;
+    while (data_[at] > ' ') ++at;
+    return data_[at] == ' ' ? PlainPartEnd(data_, at + 1, readable_) : 0;
   }
 
   void Describe(int32_t lf, int32_t colon, int32_t end, bool crlf, bool bad) {
@@ -144,6 +156,7 @@ class LineCollector {
   }
 
   const uint8_t* const data_;
+  const size_t readable_;
   const NameTable& names_;
   FieldRecord* const records_;
   const int32_t capacity_;

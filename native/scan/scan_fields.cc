@@ -13,7 +13,7 @@ namespace millrace {
 void ScanFields(const uint8_t* data, int32_t length, int32_t from, size_t readable,
                 const NameTable& names, FieldRecord* records, int32_t capacity,
                 ScanReport* report) {
-  LineCollector lines(data, from, names, records, capacity, report);
+  LineCollector lines(data, from, readable, names, records, capacity, report);
   int32_t colon = -1;  // the first one of the current line, when it is in an earlier block
   bool odd = false;    // the line holds an odd byte that is not in front of its LF
   for (int32_t at = from; at < length; at += kBlock) {

@@ -33,7 +33,9 @@ struct FieldRecord {
   int32_t id_flags;   // id of the name in bits 0 to 7, flags above
 };
 
-// What a scan found as a whole.
+// What a scan found as a whole. The plain part of a start line goes up to the first of SP,
+// control bytes, '?', '#', '%', or a '/' with '/' or '.' behind it. start_plain is 0 when the
+// line begins with 'H' (as status lines do) or has no SP.
 struct ScanReport {
   static constexpr int kMaxSpecials = 24;
   int32_t count;        // records written
@@ -46,6 +48,8 @@ struct ScanReport {
   int32_t full;         // 1: there was no room for another record
   uint32_t seen;        // bit i: a name with the id i below 32; bit 0: any other name
   uint32_t repeated;    // likewise, for the second and further ones
+  int32_t
+      start_plain;  // in the start line, where its plain part behind the first SP ends; see below
   int32_t special_count;
   int32_t special[kMaxSpecials];  // indices of records with a special name; the count may be higher
 };

@@ -6,7 +6,7 @@ namespace millrace {
 
 void ScanFieldsScalar(const uint8_t* data, int32_t length, int32_t from, const NameTable& names,
                       FieldRecord* records, int32_t capacity, ScanReport* report) {
-  LineCollector lines(data, from, names, records, capacity, report);
+  LineCollector lines(data, from, 0, names, records, capacity, report);
   int32_t colon = -1;
   bool odd = false;
   for (int32_t i = from; i < length; ++i) {

@@ -86,6 +86,30 @@ TEST(a_request_head) {
   EXPECT_EQ(x.id_flags, 0);
 }
 
+TEST(the_plain_part_of_a_start_line) {
+  const auto plain = [](const std::string& line) { return Scan(line + "\n\n").report.start_plain; };
+  EXPECT_EQ(plain("GET / HTTP/1.1"), 5);
+  EXPECT_EQ(plain("GET /abc/d.e?f HTTP/1.1"), 12);
+  EXPECT_EQ(plain("GET /a//b HTTP/1.1"), 6);
+  EXPECT_EQ(plain("GET /a/./b HTTP/1.1"), 6);
+  EXPECT_EQ(plain("GET /a%20b HTTP/1.1"), 6);
+  EXPECT_EQ(plain("GET /a#b HTTP/1.1"), 6);
+  EXPECT_EQ(plain("GET /a\x7f HTTP/1.1"), 6);
+  EXPECT_EQ(plain("GET /a\x80\xff HTTP/1.1"), 8);
+  EXPECT_EQ(plain("GET  /a"), 4);
+  EXPECT_EQ(plain("GET /a"), 6);
+  EXPECT_EQ(plain("HTTP/1.1 200 OK"), 0);
+  EXPECT_EQ(plain("GET\t/"), 0);
+  EXPECT_EQ(plain(""), 0);
+  for (size_t length = 1; length < 70; ++length) {
+    const std::string path = "/" + std::string(length, 'a');
+    const auto end = static_cast<int32_t>(4 + path.size());
+    EXPECT_EQ(plain("GET " + path + " HTTP/1.1"), end);
+    EXPECT_EQ(plain("GET " + path + "/. HTTP/1.1"), end);
+    EXPECT_EQ(plain("GET " + path + "?/."), end);
+  }
+}
+
 TEST(what_is_not_complete_has_no_record) {
   EXPECT_EQ(Scan("").report.start_end, -1);
   EXPECT_EQ(Scan("GET / HT").report.start_end, -1);
