@@ -13,6 +13,7 @@
         'native/net/socket.cc',
         'native/relay/relay.cc',
         'native/scan/compose_head.cc',
+        'native/scan/compose_line.cc',
         'native/scan/name_table.cc',
         'native/scan/scan_fields.cc',
         'native/binding/addon.cc',

@@ -4,6 +4,7 @@
  * concatenation.
  */
 import type {
+  BoundVariable,
   ByteWriter,
   EngineVariable,
   Exchange,
@@ -98,7 +99,7 @@ class VariablePart implements Value {
   readonly constantBytes = undefined;
   readonly engine: EngineVariable | undefined;
   readonly source: VariableSource;
-  readonly #variable: Pick<Variable, 'get' | 'write'>;
+  readonly #variable: BoundVariable;
   readonly #suffix: string;
   // Variables are objects of many shapes: their functions are looked up once.
   readonly #get: Variable['get'];

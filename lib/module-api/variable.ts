@@ -2,6 +2,7 @@
  * Variables, and texts that hold them. A text is compiled once, when the
  * configuration is read; a request only runs closures.
  */
+import type { HeaderName } from '../http/header-name.js';
 import type { Exchange } from './exchange.js';
 
 /** Appends bytes to what is being composed. The target is bounded; what does not fit marks the writer as overflowed. */
@@ -16,8 +17,9 @@ export interface ByteWriter {
   uint(value: number, digits?: number): void;
 }
 
-/** Variables that nearly every proxied request carries; the engine knows where their bytes lie. */
-export type EngineVariable = 'host' | 'remote_addr' | 'proxy_add_x_forwarded_for' | 'scheme';
+/** Variables that nearly every proxied request or log line carries; the engine knows where their bytes lie. */
+export type EngineVariable =
+  'body_bytes_sent' | 'host' | 'proxy_add_x_forwarded_for' | 'remote_addr' | 'request' | 'scheme' | 'status';
 
 /** One variable, or one family of variables. */
 export interface Variable {
@@ -29,16 +31,22 @@ export interface Variable {
   /** The same without making a string; worth giving for what stands in proxied headers and logs. False: it is not set, and nothing was appended. */
   write?(exchange: Exchange, out: ByteWriter, suffix: string): boolean;
   /** For families: the variable of one suffix, made when the configuration is read and used in this one's stead. */
-  bind?(suffix: string): Pick<Variable, 'get' | 'write'>;
+  bind?(suffix: string): BoundVariable;
   /** Built-in variables only: which of those it is that the engine may write without asking. */
   readonly engine?: EngineVariable;
   /** One line for the docs. */
   readonly doc: string;
 }
 
+/** A variable of a family. */
+export interface BoundVariable extends Pick<Variable, 'get' | 'write'> {
+  /** The value is this field of the request, and nothing else. */
+  readonly field?: HeaderName;
+}
+
 /** A variable as a text uses it. */
 export interface VariableSource {
-  readonly variable: Pick<Variable, 'get' | 'write'>;
+  readonly variable: BoundVariable;
   readonly suffix: string;
 }
 

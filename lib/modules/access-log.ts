@@ -12,6 +12,7 @@ import {
   type ParseContext,
   type Value,
 } from '../module-api/index.js';
+import { lineWriter } from '../proxy/line-plan.js';
 import type { LogLines } from '../proxy/log-lines.js';
 import type { EngineBuilder } from '../proxy/runtime.js';
 import { COMBINED, compileFormat, parseEscape, type LogEscape, type LogFormat } from './log-format.js';
@@ -128,10 +129,11 @@ function readAccessLog(
 }
 
 function logHandler(format: LogFormat, lines: LogLines, condition: Value | undefined): LogHandler {
-  if (condition === undefined) return (exchange) => format.write(exchange, lines);
+  const write = lineWriter(format, lines);
+  if (condition === undefined) return write;
   return (exchange: Exchange) => {
     const value = condition.get(exchange);
-    if (value !== '' && value !== '0') format.write(exchange, lines);
+    if (value !== '' && value !== '0') write(exchange);
   };
 }
 

@@ -1,10 +1,10 @@
 /**
- * Compiles a form of log lines into steps: a text of its own, then a value that is written
- * behind it as bytes. Only the values of variables are escaped, so the text is taken
- * apart here and not left to a Value.
+ * Takes a form of log lines apart: texts of its own, and values between them. Only the values
+ * of variables are escaped, so this is not left to a Value.
  */
-import type { Exchange, Value, Variable, VariableSource } from '../module-api/index.js';
-import { LastText, LOG_ESCAPES, PreparedText, type LogLines } from '../proxy/log-lines.js';
+import type { Exchange, Value } from '../module-api/index.js';
+import type { LineForm, LinePart } from '../proxy/line-plan.js';
+import { LOG_ESCAPES, type LogLines } from '../proxy/log-lines.js';
 
 /** How values are escaped. */
 export type LogEscape = keyof typeof LOG_ESCAPES;
@@ -19,72 +19,33 @@ export function parseEscape(text: string): LogEscape | undefined {
 
 const VARIABLE = /\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))/g;
 
-/** Texts up to this length are one word. */
-const WORD_BYTES = 4;
-
-/** A value, and the text before it. */
-class Step {
-  /** The text, where it is short. */
-  readonly word: number;
-  readonly wordBytes: number;
-  /** The text, where it is not. */
-  readonly long: PreparedText | undefined;
-  readonly value: Value;
-  /** Writes the value, where it is a variable that can; a field of the step, so that nothing has to be looked up. */
-  readonly write: Variable['write'];
-  readonly variable: VariableSource['variable'] | undefined;
-  readonly suffix: string;
-  readonly last = new LastText();
-
-  constructor(before: string, value: Value) {
-    const text = new PreparedText(before);
-    const short = text.length <= WORD_BYTES;
-    this.word = short ? (text.words[0] ?? 0) : 0;
-    this.wordBytes = short ? text.length : 0;
-    this.long = short ? undefined : text;
-    this.value = value;
-    const { source } = value;
-    this.write = source?.variable.write;
-    this.variable = source?.variable;
-    this.suffix = source?.suffix ?? '';
-  }
-}
-
 /** A compiled form. */
-export class LogFormat {
-  readonly #escape: number;
-  readonly #steps: readonly Step[];
-  readonly #end: PreparedText;
-  readonly #endWord: number;
+export class LogFormat implements LineForm {
+  readonly escape: number;
+  readonly parts: readonly LinePart[];
+  readonly end: string;
 
-  constructor(escape: LogEscape, steps: readonly Step[], end: string) {
-    this.#escape = LOG_ESCAPES[escape];
-    this.#steps = steps;
-    this.#end = new PreparedText(end);
-    this.#endWord = this.#end.length <= WORD_BYTES ? (this.#end.words[0] ?? 0) : 0;
+  constructor(escape: LogEscape, parts: readonly LinePart[], end: string) {
+    this.escape = LOG_ESCAPES[escape];
+    this.parts = parts;
+    this.end = end;
   }
 
-  /** Appends the line of an exchange. */
+  /** Appends the line of an exchange value by value; LinePlan is the usual way. */
   write(exchange: Exchange, out: LogLines): void {
-    out.begin(this.#escape);
-    const steps = this.#steps;
-    for (let i = 0; i < steps.length; i++) {
-      const step = steps[i];
-      if (step.long === undefined) out.short(step.word | 0, step.wordBytes | 0);
-      else out.constant(step.long);
-      const { write } = step;
-      if (write !== undefined) {
-        // "=== false": what V8 does not know to be a boolean is otherwise compared with five other values too.
-        if (write.call(step.variable, exchange, out, step.suffix) === false) out.unset();
+    out.begin(this.escape);
+    for (const { before, value } of this.parts) {
+      out.constant(before);
+      const { source } = value;
+      if (source?.variable.write !== undefined) {
+        if (!source.variable.write(exchange, out, source.suffix)) out.unset();
         continue;
       }
-      const text = step.value.getOrUndefined(exchange);
+      const text = value.getOrUndefined(exchange);
       if (text === undefined) out.unset();
-      else out.repeated(text, step.last);
+      else out.text(text);
     }
-    const { length } = this.#end;
-    if (length <= WORD_BYTES) out.short(this.#endWord | 0, length | 0);
-    else out.constant(this.#end);
+    out.constant(this.end);
     out.end();
   }
 }
@@ -98,11 +59,12 @@ export function compileFormat(
   escape: LogEscape,
   compile: (variable: string) => Value,
 ): LogFormat {
-  const steps: Step[] = [];
+  const parts: LinePart[] = [];
   let end = 0;
   for (const match of text.matchAll(VARIABLE)) {
-    steps.push(new Step(text.slice(end, match.index), compile(`\${${match[1] ?? match[2] ?? ''}}`)));
+    const value = compile(`\${${match[1] ?? match[2] ?? ''}}`);
+    parts.push({ before: text.slice(end, match.index), value });
     end = match.index + match[0].length;
   }
-  return new LogFormat(escape, steps, text.slice(end));
+  return new LogFormat(escape, parts, text.slice(end));
 }

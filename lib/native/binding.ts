@@ -282,6 +282,12 @@ export interface NativeBinding {
    */
   readonly compose: (this: void) => void;
   /**
+   * Writes a line of a log, with [steps, count, to, capacity, escape, records, recordCount, base, seen]
+   * and the slots of compose; see lib/proxy/line-plan.ts. Result: its length, -ENOBUFS when it does not
+   * fit.
+   */
+  readonly composeLine: (this: void) => void;
+  /**
    * The names that scanFields looks up: lower-cased, each followed by LF; their ids are 1, 2, ...
    * Records of the ids up to `special` are listed apart, those in the bit mask `marked` are flagged.
    * Result: 0, or -EINVAL for a name that is empty or longer than 40 bytes, or more than 255 of them.

@@ -7,7 +7,7 @@ import { host } from './host.js';
 import { native } from './index.js';
 
 const { i32, layout } = host;
-const { receive, receiveFields, send, gather, join, scanFields, compose } = native;
+const { receive, receiveFields, send, gather, join, scanFields, compose, composeLine } = native;
 const R = layout.registers >> 2;
 
 /** recv into the arena. > 0 bytes, 0 end of stream, -EAGAIN drained, another -errno. */
@@ -112,4 +112,41 @@ export function composeHead(
 /** What `sendBytes` would have returned for the head that {@link composeHead} has just written and sent. */
 export function composedSent(): number {
   return i32[R + 1];
+}
+
+/** In place of a slot's length, for {@link composeLogLine}: there is no value. */
+export const SLOT_UNSET = -1;
+/** Likewise: the slot's offset is a number, written in decimal. */
+export const SLOT_NUMBER = -2;
+
+/**
+ * Writes a line of a log to [to, to + capacity): `count` steps at byte offset `steps`, then LF. A
+ * step is four Int32: offset and length of a constant; what stands behind it, a slot (-1: nothing),
+ * or, when that is not 0, the first field with an id, of the `recordCount` records at byte offset
+ * `records` of a head at `base`, whose ids below 32 are in `seen`. `escape`: 0 values as they are,
+ * 1 \xHH, 2 for JSON. Result: its length, or -ENOBUFS when it might not fit with everything
+ * escaped; -EFAULT.
+ */
+export function composeLogLine(
+  steps: number,
+  count: number,
+  to: number,
+  capacity: number,
+  escape: number,
+  records: number,
+  recordCount: number,
+  base: number,
+  seen: number,
+): number {
+  i32[R] = steps | 0;
+  i32[R + 1] = count | 0;
+  i32[R + 2] = to | 0;
+  i32[R + 3] = capacity | 0;
+  i32[R + 4] = escape | 0;
+  i32[R + 5] = records | 0;
+  i32[R + 6] = recordCount | 0;
+  i32[R + 7] = base | 0;
+  i32[R + 8] = seen | 0;
+  composeLine();
+  return i32[R];
 }

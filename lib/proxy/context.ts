@@ -13,6 +13,7 @@ import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
 import type { Downstream } from './downstream.js';
 import { ExchangeImpl } from './exchange.js';
 import { HeadComposer } from './head-composer.js';
+import type { LineForm, LinePlan } from './line-plan.js';
 import { ArenaConstants, BlockPool } from './memory.js';
 import { Pacer } from './pacer.js';
 import { RelayedHead } from './relayed-head.js';
@@ -93,6 +94,8 @@ export class EngineContext {
   readonly relayedHead: RelayedHead;
   /** Of clients whose location asks for a least speed. */
   readonly pacer: Pacer;
+  /** Of the forms of log lines in use. */
+  readonly linePlans = new Map<LineForm, LinePlan>();
   /** The received fields alone. */
   readonly fieldsProgram: ComposeProgram;
   /** Clients, for draining and for counting. */

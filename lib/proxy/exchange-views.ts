@@ -179,9 +179,8 @@ export class RequestView implements Request {
       const { maxRequestLineBytes = 8192 } = downstream.servers.limits;
       limit = Math.min(limit, start + maxRequestLineBytes);
     } else {
-      // Nearly always the version and a line end follow.
-      const usual = head.targetEnd + USUAL_VERSION;
-      if (isLineEnd(u8[head.base + usual])) return usual;
+      const usual = usualLineEnd(head);
+      if (usual >= 0) return usual;
       at = head.targetEnd;
     }
     while (at < limit && !isLineEnd(u8[head.base + at])) at++;
@@ -260,6 +259,13 @@ export class ResponseView implements Response {
 export function normalizeHost(host: string): string {
   const lower = host.toLowerCase();
   return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}
+
+/** Where the request line ends if nothing but the version is behind its target, as nearly always; else -1. */
+export function usualLineEnd(head: RequestHead): number {
+  if (!head.complete) return -1;
+  const end = head.targetEnd + USUAL_VERSION;
+  return isLineEnd(u8[head.base + end]) ? end : -1;
 }
 
 /** Index of the first field of that name, or -1. */

@@ -9,8 +9,8 @@
  */
 import type { MessageHead } from '../http/message-head.js';
 import { host } from '../native/host.js';
+import { COMPOSE_SLOTS, composedSent, composeHead, SLOT_NUMBER, SLOT_UNSET } from '../native/hot.js';
 import { native } from '../native/index.js';
-import { COMPOSE_SLOTS, composedSent, composeHead } from '../native/hot.js';
 import type { ComposeProgram } from './compose-program.js';
 import type { ArenaBytes, HeadOutput } from './segment-writer.js';
 
@@ -55,6 +55,18 @@ export class HeadComposer implements HeadOutput {
   /** Fills a slot with a constant. */
   setConstant(slot: number, { offset, length }: ArenaBytes): void {
     this.set(slot, offset, length);
+  }
+
+  /** Of a line of a log: its slot has no value. */
+  unset(slot: number): void {
+    i32[SLOTS + slot * 2 + 1] = SLOT_UNSET;
+  }
+
+  /** Of a line of a log: fills a slot with an integer from 0 to 2^31 - 1. */
+  number(slot: number, value: number): void {
+    const at = SLOTS + slot * 2;
+    i32[at] = value | 0;
+    i32[at + 1] = SLOT_NUMBER;
   }
 
   /** Empties a slot, and appends to it from now on. */

@@ -46,7 +46,7 @@ const OWN_HOST = 1;
 const OWN_SCHEME = 2;
 const OWN_ADDRESS = 3;
 const OWN_FORWARDED_FOR = 4;
-const OWN: Readonly<Record<EngineVariable, number>> = {
+const OWN: Readonly<Partial<Record<EngineVariable, number>>> = {
   host: OWN_HOST,
   scheme: OWN_SCHEME,
   remote_addr: OWN_ADDRESS,
@@ -137,7 +137,7 @@ export class ProxyPlan {
       if (lower === 'connection') setsConnection = value.constant !== '';
       if (lower === 'expect') forwardsExpect = false;
       if (value.constant === undefined) {
-        const own = value.engine === undefined ? 0 : OWN[value.engine];
+        const own = value.engine === undefined ? 0 : (OWN[value.engine] ?? 0);
         this.#values.push({ name, value, slot: builder.line(name), own });
       } else if (value.constant !== '') builder.constant(`${name}: ${value.constant}\r\n`);
     }

@@ -9,6 +9,7 @@
 #include "binding/call.h"
 #include "net/socket.h"
 #include "scan/compose_head.h"
+#include "scan/compose_line.h"
 #include "scan/scan_fields.h"
 
 namespace millrace {
@@ -116,6 +117,11 @@ napi_value JoinCall(napi_env env, napi_callback_info info) {
   });
 }
 
+ComposeMemory MemoryOf(const Arena& arena, const int32_t* r) {
+  return {arena.base(), arena.layout().size, reinterpret_cast<const ComposeSlot*>(r + kSlots),
+          (static_cast<int>(ArenaLayout::kRegisters) - kSlots) / 2};
+}
+
 // steps, stepCount, to, capacity, records, recordCount, base, dropFlags, drop, handle; and the
 // slots. With a handle (>= 0) what was written is sent; the second register then says how much.
 napi_value ComposeCall(napi_env env, napi_callback_info info) {
@@ -130,9 +136,7 @@ napi_value ComposeCall(napi_env env, napi_callback_info info) {
         !host.Contains(r[8], NameTable::kMaxNames)) {
       return -EFAULT;
     }
-    const ComposeMemory memory{arena.base(), arena.layout().size,
-                               reinterpret_cast<const ComposeSlot*>(r + kSlots),
-                               (static_cast<int>(ArenaLayout::kRegisters) - kSlots) / 2};
+    const ComposeMemory memory = MemoryOf(arena, r);
     const ComposeSource source{arena.At<FieldRecord>(static_cast<size_t>(r[4])), r[5], r[6], r[7],
                                host.At(r[8])};
     const int length = ComposeHead(memory, arena.At<ComposeStep>(static_cast<size_t>(r[0])), r[1],
@@ -143,6 +147,28 @@ napi_value ComposeCall(napi_env env, napi_callback_info info) {
       }
       return length;
     }
+    return length == kComposeTooLong ? -ENOBUFS : -EFAULT;
+  });
+}
+
+// steps, count, to, capacity, escape, records, recordCount, base, seen; and the slots
+napi_value ComposeLineCall(napi_env env, napi_callback_info info) {
+  return WithRegisters(env, info, [](Host& host, int32_t* r) {
+    constexpr int32_t kStep = sizeof(LineStep), kRecord = sizeof(FieldRecord);
+    const Arena& arena = host.arena();
+    if (r[1] < 0 || r[1] > INT32_MAX / kStep || r[6] < 0 || r[6] > INT32_MAX / kRecord) {
+      return -EINVAL;
+    }
+    if (r[0] % 4 != 0 || r[5] % 4 != 0 || !host.Contains(r[0], r[1] * kStep) ||
+        !host.Contains(r[2], r[3]) || !host.Contains(r[5], r[6] * kRecord)) {
+      return -EFAULT;
+    }
+    const LineSource source{arena.At<FieldRecord>(static_cast<size_t>(r[5])), r[6], r[7],
+                            static_cast<uint32_t>(r[8])};
+    const int length =
+        ComposeLine(MemoryOf(arena, r), arena.At<LineStep>(static_cast<size_t>(r[0])), r[1], source,
+                    static_cast<LineEscape>(r[4]), r[2], r[3]);
+    if (length >= 0) return length;
     return length == kComposeTooLong ? -ENOBUFS : -EFAULT;
   });
 }
@@ -169,8 +195,8 @@ const Export kHotCalls[] = {
     {"receive", ReceiveCall}, {"receiveFields", ReceiveFieldsCall},
     {"send", SendCall},       {"gather", GatherCall},
     {"join", JoinCall},       {"scanFields", ScanFieldsCall},
-    {"compose", ComposeCall}, {"setNames", SetNames},
-    {nullptr, nullptr},
+    {"compose", ComposeCall}, {"composeLine", ComposeLineCall},
+    {"setNames", SetNames},   {nullptr, nullptr},
 };
 
 }  // namespace millrace

@@ -1,7 +1,7 @@
 // See compose_head.h.
 #include "scan/compose_head.h"
 
-#include <cstring>
+#include "scan/copy_short.h"
 
 namespace millrace {
 namespace {
@@ -76,34 +76,9 @@ class Composer {
       result_ = kComposeTooLong;
       return false;
     }
-    Copy(static_cast<const uint8_t*>(from), length);
+    CopyShort(at_, static_cast<const uint8_t*>(from), length);
     at_ += length;
     return true;
-  }
-
-  // memcpy, but without a call for the short ranges that heads are made of: two moves of one
-  // size that overlap.
-  void Copy(const uint8_t* from, size_t length) {
-    if (length > 64) {
-      std::memcpy(at_, from, length);
-    } else if (length > 32) {
-      CopyEnds<32>(from, length);
-    } else if (length >= 16) {
-      CopyEnds<16>(from, length);
-    } else if (length >= 8) {
-      CopyEnds<8>(from, length);
-    } else if (length >= 4) {
-      CopyEnds<4>(from, length);
-    } else if (length >= 2) {
-      CopyEnds<2>(from, length);
-    } else {
-      *at_ = *from;
-    }
-  }
-  template <size_t N>
-  void CopyEnds(const uint8_t* from, size_t length) {
-    std::memcpy(at_, from, N);
-    std::memcpy(at_ + length - N, from + length - N, N);
   }
 
   const ComposeMemory& memory_;

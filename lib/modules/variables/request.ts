@@ -36,6 +36,7 @@ function requestId(exchange: Exchange): string {
 export const requestVariables: readonly Variable[] = [
   {
     name: 'request',
+    engine: 'request',
     get: ({ request }) => request.line,
     write: ({ request }, out) => request.writeLine(out),
     doc: 'The request line as received.',
@@ -95,6 +96,7 @@ export const requestVariables: readonly Variable[] = [
       return {
         get: ({ request }) => request.header(name),
         write: ({ request }, out) => request.writeHeader(name, out),
+        field: name,
       };
     },
     doc: 'A field of the request: lower-cased, dashes as underscores. Several of one name are joined.',

@@ -8,6 +8,7 @@ import { seconds, writeSeconds } from './times.js';
 export const responseVariables: readonly Variable[] = [
   {
     name: 'status',
+    engine: 'status',
     get: ({ response }) => String(response.status).padStart(3, '0'),
     write({ response }, out) {
       out.uint(response.status, 3);
@@ -17,6 +18,7 @@ export const responseVariables: readonly Variable[] = [
   },
   {
     name: 'body_bytes_sent',
+    engine: 'body_bytes_sent',
     get: ({ response }) => String(response.bodyBytesSent),
     write({ response }, out) {
       out.uint(response.bodyBytesSent);

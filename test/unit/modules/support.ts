@@ -15,6 +15,7 @@ import type {
   ClientInfo,
   Exchange,
   LocationView,
+  LogHandler,
   LogLevel,
   PhaseHandler,
   PhaseResult,
@@ -25,11 +26,22 @@ import type {
 } from '../../../lib/module-api/index.js';
 import { builtinModules } from '../../../lib/modules/index.js';
 import { LogFiles } from '../../../lib/modules/log-files.js';
+import type { LineForm } from '../../../lib/proxy/line-plan.js';
+import type { LogLines } from '../../../lib/proxy/log-lines.js';
 import type { LocationConfig, ProxyPassConfig, ServerConfig } from '../../../lib/proxy/runtime.js';
 
 // The handler of proxy_pass leads to the engine and its addon; here it only has to say what it was given.
 vi.mock('../../../lib/proxy/proxy-handler.js', () => ({
   proxyHandler: (config: ProxyPassConfig): PhaseHandler => Object.assign(() => 0, { config }),
+}));
+
+// Likewise the plan of a log line: without an engine, a line is written value by value.
+vi.mock('../../../lib/proxy/line-plan.js', () => ({
+  lineWriter:
+    (form: LineForm, lines: LogLines): LogHandler =>
+    (exchange) => {
+      form.write(exchange, lines);
+    },
 }));
 
 /** What a FakeExchange begins with; everything has a default. */

@@ -4,7 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as constants from '../../../lib/native/binding.js';
 import { host } from '../../../lib/native/host.js';
 import {
+  COMPOSE_SLOTS,
   composeHead,
+  composeLogLine,
   joinBytes,
   receiveBytes,
   receiveHead,
@@ -36,6 +38,11 @@ function put(text: string, offset = layout.scratch): number {
 
 function got(length: number, offset = layout.window): string {
   return Buffer.from(host.u8.buffer as ArrayBuffer, offset, length).toString('latin1');
+}
+
+/** Composes a line of one step. */
+function line(steps: number, to: number = layout.scratch, escape = 1, records = 0): number {
+  return composeLogLine(steps, 1, to, 64, escape, records, 1, 0, 0);
 }
 
 /** A connected pair over TCP. */
@@ -133,6 +140,23 @@ describe('arguments', () => {
     ]) {
       i32.set(step, layout.table >> 2);
       expect(composeHead(layout.table, 1, layout.scratch, 10, 0, 0, 0, 0, 0, -1)).toBe(fault);
+    }
+    expect(line(layout.scratch + 2)).toBe(fault);
+    expect(line(layout.size)).toBe(fault);
+    expect(line(layout.table, layout.size - 8)).toBe(fault);
+    expect(line(layout.table, layout.scratch, 9)).toBe(fault);
+    expect(line(layout.table, layout.scratch, 1, layout.size)).toBe(fault);
+    // Constants and a slot that are not there, a slot that holds nothing known.
+    i32.set([0, -3], COMPOSE_SLOTS);
+    for (const step of [
+      [layout.size - 4, 8, -1, 0],
+      [-1, 1, -1, 0],
+      [0, 20, 448, 0],
+      [0, 0, 448, 0],
+      [0, 0, 0, 0],
+    ]) {
+      i32.set(step, layout.table >> 2);
+      expect(line(layout.table)).toBe(fault);
     }
     closeAll(listener, client, server);
   });
@@ -286,9 +310,9 @@ describe('scanFields', () => {
     expect(native.setNames('cookie\nhost\n', 2, 0)).toBe(0);
     const length = put(HEAD, layout.window);
     expect(scanBytes(layout.window, length, 0)).toBe(0);
-    expect([...i32.subarray(REPORT - 2, REPORT + 11)]).toEqual([
+    expect([...i32.subarray(REPORT - 2, REPORT + 12)]).toEqual([
       ...[layout.window, length],
-      ...[2, 34, 1, CANONICAL | BAD, 14, CANONICAL, 9, 0, (1 << 2) | 1, 0, 1],
+      ...[2, 34, 1, CANONICAL | BAD, 14, CANONICAL, 9, 0, (1 << 2) | 1, 0, 5, 1],
     ]);
     expect([...host.table.subarray(0, 5)]).toEqual([16, 20, 22, 23, 25]);
     expect(host.table[5]).toBe(2 | CANONICAL);

@@ -1,13 +1,19 @@
 /** Lines of bytes against the same made of strings: every byte, every length, every way of escaping. */
 import { describe, expect, it } from 'vitest';
+import { knownHeaderId } from '../../../lib/http/known-headers.js';
+import { RequestHead } from '../../../lib/http/request-head.js';
 import { host } from '../../../lib/native/host.js';
 import { native } from '../../../lib/native/index.js';
-import { LOG_ESCAPES, LastText, LogLines, PreparedText } from '../../../lib/proxy/log-lines.js';
+import { HeadComposer } from '../../../lib/proxy/head-composer.js';
+import { LOG_ESCAPES, LogLines } from '../../../lib/proxy/log-lines.js';
 import { random } from './support.js';
 
-const { u8, layout } = host;
+const { u8, i32, layout } = host;
 /** Where values lie that are copied from the arena. */
 const AT = layout.window;
+/** Where the steps of a line lie that is composed at once. */
+const STEPS = layout.table;
+const composer = new HeadComposer();
 
 type Mode = keyof typeof LOG_ESCAPES;
 const MODES = Object.keys(LOG_ESCAPES) as Mode[];
@@ -47,6 +53,28 @@ class Rig {
     this.lines.copy(AT, text.length);
   }
 
+  /** Composes a line of constants, each with a value behind it. False when it is too long. */
+  compose(
+    escape: number,
+    ...parts: readonly (readonly [constant: string, value?: string | number | undefined])[]
+  ): boolean {
+    let at = AT;
+    const place = (text: string): number => {
+      u8.set(Buffer.from(text, 'latin1'), at);
+      at += text.length;
+      return at - text.length;
+    };
+    composer.begin();
+    parts.forEach(([constant, ...value], slot) => {
+      const [first] = value;
+      i32.set([place(constant), constant.length, value.length === 0 ? -1 : slot, 0], (STEPS >> 2) + slot * 4);
+      if (typeof first === 'string') composer.set(slot, place(first), first.length);
+      else if (first === undefined) composer.unset(slot);
+      else composer.number(slot, first);
+    });
+    return this.lines.compose(STEPS, parts.length, escape, new RequestHead());
+  }
+
   take(): string {
     this.lines.flush();
     const { text } = this;
@@ -76,7 +104,6 @@ describe.each(MODES)('values, escape=%s', (mode) => {
   it('are the same as strings, for random bytes of random length', () => {
     const rig = new Rig();
     const below = random(7);
-    const last = new LastText();
     let expected = '';
     for (let i = 0; i < 400; i++) {
       const odd = below(3);
@@ -88,13 +115,32 @@ describe.each(MODES)('values, escape=%s', (mode) => {
       rig.copy(text);
       rig.lines.text(text);
       rig.lines.bytes(Buffer.from(text, 'latin1'));
-      for (let k = 0; k < 3; k++) rig.lines.repeated(text, last);
-      rig.lines.constant(new PreparedText(text));
+      rig.lines.constant(text);
       rig.lines.end();
-      expected += `${escaped(text, mode).repeat(6)}${text}\n`;
+      expected += `${escaped(text, mode).repeat(3)}${text}\n`;
     }
     expect(rig.take()).toBe(expected);
     expect(rig.ended).toBe(400);
+  });
+
+  it('are the same in lines that are composed at once, for every length, byte and place', () => {
+    const rig = new Rig();
+    const below = random(11);
+    let expected = '';
+    for (let length = 0; length < 70; length++) {
+      for (let round = 0; round < 40; round++) {
+        const codes = Array.from({ length }, () => 0x20 + below(16) * 4);
+        // One odd byte, or none, or nothing but odd ones.
+        if (round % 4 === 1 && length > 0) codes[below(length)] = below(256);
+        if (round % 4 === 2) codes.forEach((_, i) => (codes[i] = below(256)));
+        const text = String.fromCharCode(...codes);
+        const constant = '[é"\n '.repeat(4).slice(0, below(24));
+        rig.compose(LOG_ESCAPES[mode], [constant, text], ['', round], ['] ', undefined], [text]);
+        const unset = mode === 'default' ? '-' : '';
+        expected += `${constant}${escaped(text, mode)}${round}] ${unset}${text}\n`;
+      }
+    }
+    expect(rig.take()).toBe(expected);
   });
 
   it('that are not set', () => {
@@ -118,6 +164,61 @@ describe('numbers', () => {
         expect(rig.take()).toBe(`${String(value).padStart(digits, '0')}\n`);
       }
     }
+  });
+});
+
+describe('a line that is composed at once', () => {
+  it('has numbers in decimal', () => {
+    const rig = new Rig();
+    const numbers = [0, 7, 10, 99, 100, 999, 1000, 12_345, 999_999_999, 2 ** 31 - 1];
+    for (const value of numbers) expect(rig.compose(LOG_ESCAPES.default, ['', value])).toBe(true);
+    expect(rig.take()).toBe(`${numbers.join('\n')}\n`);
+  });
+
+  it('has fields of a head', () => {
+    const rig = new Rig();
+    const text = 'GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: one"\r\nCache-Control: no\r\nX: y\r\n\r\n';
+    u8.set(Buffer.from(text), AT);
+    const head = new RequestHead();
+    head.begin();
+    expect(head.parse(AT, text.length)).toBe(text.length);
+    const from = AT + text.length;
+    u8.set(Buffer.from('<>'), from);
+    const ids = ['user-agent', 'referer', 'cache-control', 'pragma', 'host'].map(knownHeaderId);
+    // The scanner's records lie in the table, so these steps lie elsewhere.
+    const steps = layout.scratch;
+    i32.set(
+      ids.flatMap((id) => [from, 2, -1, id]),
+      steps >> 2,
+    );
+    expect(rig.lines.compose(steps, ids.length, LOG_ESCAPES.default, head)).toBe(true);
+    expect(rig.take()).toBe('<>one\\x22<>-<>no<>-<>a\n');
+  });
+
+  it('goes into what is left of the block, or after the lines in it were written', () => {
+    const rig = new Rig();
+    let expected = '';
+    for (let i = 0; i < 3000; i++) {
+      const text = 'x'.repeat(i % 100);
+      expect(rig.compose(LOG_ESCAPES.default, ['', i], ['', text])).toBe(true);
+      expected += `${i}${text}\n`;
+      if (rig.text !== '') expect(rig.text.endsWith('\n')).toBe(true);
+    }
+    expect(rig.writes).toBeGreaterThan(1);
+    expect(rig.writes).toBeLessThan(12);
+    expect(rig.take()).toBe(expected);
+  });
+
+  it('is refused when it might not fit a block, and nothing of it is there', () => {
+    const rig = new Rig();
+    for (const mode of [LOG_ESCAPES.default, LOG_ESCAPES.json]) {
+      expect(rig.compose(mode, ['first', ''])).toBe(true);
+      expect(rig.compose(mode, ['second ', 'x'.repeat(12_000)])).toBe(false);
+      expect(rig.compose(mode, ['third', ''])).toBe(true);
+    }
+    expect(rig.compose(LOG_ESCAPES.none, ['long ', 'x'.repeat(60_000)])).toBe(true);
+    expect(rig.compose(LOG_ESCAPES.none, ['long ', 'x'.repeat(66_000)])).toBe(false);
+    expect(rig.take()).toBe(`${'first\nthird\n'.repeat(2)}long ${'x'.repeat(60_000)}\n`);
   });
 });
 
@@ -156,20 +257,26 @@ describe('the block', () => {
     }
   });
 
-  it('holds no line that was given up; what was written of a long one is a line of its own', () => {
+  it('ends a line that broke off after a piece of it was written', () => {
     const rig = new Rig();
-    const line = (text: string, ends: boolean): void => {
+    for (const next of [
+      () => {
+        rig.lines.begin(LOG_ESCAPES.none);
+        rig.lines.text('next');
+        rig.lines.end();
+      },
+      () => rig.compose(LOG_ESCAPES.none, ['next']),
+    ]) {
       rig.lines.begin(LOG_ESCAPES.none);
-      rig.lines.text(text);
-      if (ends) rig.lines.end();
-    };
-    line('short', false);
-    line('first', true);
-    line('x'.repeat(100_000), false);
-    line('y', false);
-    line('second', true);
-    line('third', true);
-    expect(rig.take().replace(/x+/, 'x')).toBe('first\nx\nsecond\nthird\n');
+      rig.lines.text('x'.repeat(70_000));
+      next();
+      expect(rig.take()).toMatch(/^x{65000,70000}\nnext\n$/);
+      // Of a line that is shorter nothing is there.
+      rig.lines.begin(LOG_ESCAPES.none);
+      rig.lines.text('short');
+      next();
+      expect(rig.take()).toBe('next\n');
+    }
   });
 
   it('is not needed: where the arena is exhausted a line is written at its end', () => {
@@ -191,6 +298,8 @@ describe('the block', () => {
       rig.copy('and more');
       rig.lines.end();
       expect(rig.text).toBe(`${'a line\\x22'.repeat(8)}and more\n`);
+      rig.compose(LOG_ESCAPES.default, ['composed ', 'line"']);
+      expect(rig.text).toMatch(/more\ncomposed line\\x22\n$/);
     } finally {
       for (const block of taken) native.releaseBlock(Math.abs(block), block < 0 ? 64 << 10 : 1 << 20);
     }
