@@ -14,7 +14,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { host } from '../native/host.js';
 import { LogLines, type LogOutput } from '../proxy/log-lines.js';
 import type { LogSink } from '../proxy/runtime.js';
-import { systemError } from './system-error.js';
+import { systemError } from '../errors/file-error.js';
 
 /** How long a full pipe (stderr that nobody reads) is waited for before its lines are dropped. */
 const MAX_WAIT_MS = 1000;

@@ -14,7 +14,7 @@ import { mimeTypes } from './mime.js';
 import { redirectPolicy, sendRedirect } from './redirect.js';
 import { openFile, sendFile, type FileOptions } from './static-file.js';
 import { etag, ifModifiedSince, index, logNotFound, maxRanges } from './static-rows.js';
-import { describeErrno } from './system-error.js';
+import { describeErrno } from '../errors/file-error.js';
 
 const BAD_REQUEST = 400;
 const FORBIDDEN = 403;

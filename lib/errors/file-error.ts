@@ -2,7 +2,7 @@
  * Errors of the file system in nginx's words: `open() "/x" failed (2: No such file or
  * directory)`.
  */
-import { errnoText } from '../errors/errno.js';
+import { errnoText } from './errno.js';
 
 /** Number and text of what Node reports: "2: No such file or directory"; its message when it has no number. */
 export function describeErrno(error: unknown): string {
