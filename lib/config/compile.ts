@@ -4,11 +4,13 @@
  * tree.ts (meaning), upstreams.ts, servers.ts and listens.ts.
  */
 import type { DirectiveNode, Module, Position, Settings } from '../module-api/index.js';
+import { clientBodyTempPath } from '../modules/body-file-rows.js';
 import { errorLog, openErrorLog, type ErrorLogSetting } from '../modules/error-log.js';
 import { builtinModules } from '../modules/index.js';
 import type { LogFiles } from '../modules/log-files.js';
 import * as mainRows from '../modules/main.js';
 import type { ErrorLog, RuntimeConfig } from '../proxy/runtime.js';
+import { BodyFiles } from './body-files.js';
 import { ConfigError, encodeBytes } from './config-error.js';
 import { groupListens, type CompiledServer } from './listens.js';
 import { createParseContext, warningLine } from './parse-context.js';
@@ -51,6 +53,8 @@ export interface MainSettings {
   readonly workerProcesses: number;
   readonly workerConnections: number;
   readonly errorLogs: readonly ErrorLogSetting[];
+  /** Folders that files are written to while requests run. */
+  readonly folders: readonly string[];
 }
 
 /** A compiled configuration. */
@@ -80,12 +84,14 @@ export async function compileConfig(tree: ConfigTree, options: CompileOptions): 
   const errorLogs = new ErrorLogs(options);
   const mainLog = errorLogs.for(main.settings);
   const upstreams = new Upstreams(options.resolveName ?? systemResolver);
+  const bodyFiles = new BodyFiles(parse);
   const tools: ServerTools = {
     registry,
     parse,
     upstreams,
     errorLog: (settings) => errorLogs.for(settings),
     logFile: (path) => opening(() => options.logs.open(path), undefined),
+    bodies: (settings) => opening(() => bodyFiles.of(settings), settings.position(clientBodyTempPath)),
   };
   const servers = await compileHttp(
     main.blocks.find((block) => block.context === 'http'),
@@ -107,6 +113,7 @@ export async function compileConfig(tree: ConfigTree, options: CompileOptions): 
       workerProcesses: main.settings.get(mainRows.workerProcesses),
       workerConnections,
       errorLogs: errorLogs.settings(main.settings),
+      folders: bodyFiles.folders().map(({ path }) => path),
     },
   };
 }

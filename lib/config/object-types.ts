@@ -74,11 +74,11 @@ export interface HttpServerLocationDirectives {
   readonly proxy_headers_hash_max_size?: Size;
   /** Accepted without effect: tables are built at their natural size. */
   readonly proxy_headers_hash_bucket_size?: Size;
-  /** Greatest size of a request body that is kept in memory, to be sent to another backend when one fails and for `$request_body`; longer ones are streamed only. More than 1m is as 1m. */
+  /** Greatest size of a request body that is kept in memory, to be sent to another backend when one fails and for `$request_body`; longer ones are passed on as they come, or become files (`client_body_in_file_only`, `$request_body_file`). More than 1m is as 1m. */
   readonly client_body_buffer_size?: Size;
-  /** Accepted with a warning, and without effect: request bodies are never written to files. */
+  /** Whether every body that is read before a backend is asked is written to a file, `$request_body_file`, which stays (`on`) or goes with its request (`clean`). */
   readonly client_body_in_file_only?: boolean | 'on' | 'clean' | 'off';
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Accepted without effect: a body that is kept in memory is kept in one piece. */
   readonly client_body_in_single_buffer?: Flag;
   /** Accepted without effect: files are read in bounded chunks by the thread pool. */
   readonly output_buffers?: Words;
@@ -118,33 +118,33 @@ export interface HttpServerLocationDirectives {
   readonly msie_padding?: Flag;
   /** Accepted without effect: redirects are redirects for every browser. */
   readonly msie_refresh?: Flag;
-  /** Accepted without effect: nothing is written to temporary files. */
+  /** Folder of the files that bodies are written to; made where it is used and missing. Levels are digits of the number of a file that become folders inside it. */
   readonly client_body_temp_path?: Words;
-  /** Accepted without effect: nothing is written to temporary files. */
+  /** Accepted without effect: answers are never written to temporary files. */
   readonly proxy_temp_path?: Words;
-  /** Accepted without effect: nothing is written to temporary files. */
+  /** Accepted without effect: answers are never written to temporary files. */
   readonly fastcgi_temp_path?: Words;
-  /** Accepted without effect: nothing is written to temporary files. */
+  /** Accepted without effect: answers are never written to temporary files. */
   readonly uwsgi_temp_path?: Words;
-  /** Accepted without effect: nothing is written to temporary files. */
+  /** Accepted without effect: answers are never written to temporary files. */
   readonly scgi_temp_path?: Words;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Accepted without effect: answers are streamed with bounded memory and never written to disk. */
   readonly proxy_buffering?: Flag;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Accepted without effect: answers are streamed with bounded memory and never written to disk. */
   readonly proxy_buffer_size?: Size;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Accepted without effect: answers are streamed with bounded memory and never written to disk. */
   readonly proxy_buffers?: Words;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Accepted without effect: answers are streamed with bounded memory and never written to disk. */
   readonly proxy_busy_buffers_size?: Size;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Accepted without effect: answers are streamed with bounded memory and never written to disk. */
   readonly proxy_max_temp_file_size?: Size;
-  /** Accepted without effect: bodies are streamed both ways with bounded memory and never written to disk. */
+  /** Accepted without effect: answers are streamed with bounded memory and never written to disk. */
   readonly proxy_temp_file_write_size?: Size;
   /** Lets clients of an address, a network or a unix socket; allow and deny are one list, of which the first match counts. */
   readonly allow?: Many;
   /** Refuses (403) clients of an address, a network or a unix socket; allow and deny are one list, of which the first match counts. */
   readonly deny?: Many;
-  /** Files that stand for a directory, tried in order; an absolute path is redirected to internally. Variables are not supported yet. */
+  /** Files that stand for a directory, tried in order; an absolute path is redirected to internally. They may hold variables. */
   readonly index?: Many;
   /** Whether files carry an ETag made of time and size. */
   readonly etag?: Flag;
@@ -166,7 +166,7 @@ export interface HttpServerLocationDirectives {
   readonly proxy_send_timeout?: Time;
   /** Time between two reads from the backend; else 504. */
   readonly proxy_read_timeout?: Time;
-  /** Whether a request body that fits `client_body_buffer_size` is read to its end before a backend is connected; a longer one is passed on as it arrives in any case. */
+  /** Whether a request body that fits `client_body_buffer_size` is read to its end before a backend is connected; a longer one is passed on as it arrives in any case, unless it becomes a file. Where this is off no body does. */
   readonly proxy_request_buffering?: Flag;
   /** Whether a backend may finish its answer after the client has left; else its connection is closed at once (499 in the log). */
   readonly proxy_ignore_client_abort?: Flag;

@@ -23,7 +23,9 @@ import { escapeUri } from '../http/uri.js';
 import { proxyPass } from '../modules/proxy-rows.js';
 import { redirectPolicy, sendRedirect } from '../modules/redirect.js';
 import { collectLocations, flatten, locationTree, withoutHidden } from './locations.js';
+import type { BodyFiles } from './body-files.js';
 import type { Registry } from './registry.js';
+import type { BlockSettings } from './settings.js';
 import type { Block } from './tree.js';
 import { UnresolvedName, type Upstreams } from './upstreams.js';
 
@@ -35,6 +37,8 @@ export interface ServerTools {
   /** The error log that these settings ask for. */
   errorLog(settings: Settings): ErrorLog;
   logFile(path: string): LogSink;
+  /** What becomes of bodies in a location. */
+  bodies(settings: BlockSettings): ReturnType<BodyFiles['of']>;
 }
 
 /** Compiles one server; `index` is its serial number among all servers. Throws ConfigError. */
@@ -104,7 +108,7 @@ type Place = Pick<LocationConfig, 'kind' | 'name'>;
 
 async function compileLocation(
   place: Place,
-  settings: Settings,
+  settings: BlockSettings,
   serverIndex: number,
   tools: ServerTools,
 ): Promise<LocationConfig> {
@@ -118,6 +122,7 @@ async function compileLocation(
   const { accesses: access, contentHandler: content } = phases;
   return {
     ...place,
+    ...tools.bodies(settings),
     root: effectiveRoot(settings, tools.parse),
     serverIndex,
     rewrite,

@@ -2,7 +2,7 @@
  * The values of one block, and what it inherits. The nearest value wins; a row with
  * `merge` combines it with what the enclosing blocks give.
  */
-import type { AnyDirective, Directive, Position, Settings } from '../module-api/index.js';
+import type { AnyDirective, Directive, DirectiveNode, Position, Settings } from '../module-api/index.js';
 
 interface Own {
   readonly value: unknown;
@@ -13,6 +13,7 @@ interface Own {
 export class BlockSettings implements Settings {
   readonly #outer: BlockSettings | undefined;
   readonly #own = new Map<AnyDirective, Own>();
+  readonly #nodes: DirectiveNode[] = [];
   /** Merged values, kept because merging may make new objects: whoever asks twice gets the same one. */
   readonly #merged = new Map<AnyDirective, unknown>();
 
@@ -28,6 +29,16 @@ export class BlockSettings implements Settings {
   /** Sets this block's value; the position of the first directive is kept when it is repeated. */
   set<T>(row: Directive<T>, value: T, position: Position): void {
     this.#own.set(row, { value, position: this.#own.get(row)?.position ?? position });
+  }
+
+  /** Remembers a directive as it was written; those of inner blocks are not this block's. */
+  add(node: DirectiveNode): void {
+    this.#nodes.push(node);
+  }
+
+  /** Whether a directive of this block, or of one around it, has such a text. */
+  mentions(has: (node: DirectiveNode) => boolean): boolean {
+    return this.#nodes.some(has) || this.#outer?.mentions(has) === true;
   }
 
   has(row: AnyDirective): boolean {

@@ -39,6 +39,7 @@ function buildBlock(
   for (const each of nodes) {
     const entry = registry.resolve(each, context);
     if (entry.kind === 'row') {
+      settings.add(each);
       applyRow(entry.row, each, settings, seen, parse);
       continue;
     }

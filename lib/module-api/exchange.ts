@@ -132,6 +132,8 @@ export interface Exchange {
   readonly attempts: readonly UpstreamAttempt[];
   /** The request's body, where all of it was read for a backend and is still held in memory; "" when there is none. */
   readonly requestBody: string;
+  /** Path of the file that the request's body was written to; "" when there is none. */
+  readonly requestBodyFile: string;
   /** A field of the backend's response. Several are joined with ", ". */
   upstreamHeader(name: string): string | undefined;
   /** A cookie that the backend sets. */

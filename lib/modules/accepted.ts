@@ -15,10 +15,11 @@ const HTTP: readonly Context[] = ['http'];
 
 const FILES = 'files are read in bounded chunks by the thread pool';
 const HASHES = 'tables are built at their natural size';
-const STREAMING = 'bodies are streamed both ways with bounded memory and never written to disk';
+const STREAMING = 'answers are streamed with bounded memory and never written to disk';
+const WHOLE = 'a body that is kept in memory is kept in one piece';
 const MEMORY = 'memory is taken from one arena';
 const SOCKETS = 'small writes are sent at once (TCP_NODELAY), head and body in one system call';
-const TEMP = 'nothing is written to temporary files';
+const TEMP = 'answers are never written to temporary files';
 
 /** name, contexts, arity, syntax, why it has no effect. */
 const table: readonly Entry[] = [
@@ -53,7 +54,7 @@ const table: readonly Entry[] = [
   ['proxy_headers_hash_bucket_size', HTTP_SERVER_LOCATION, 1, 'size', HASHES],
   ['connection_pool_size', HTTP_SERVER, 1, 'size', MEMORY],
   ['request_pool_size', HTTP_SERVER, 1, 'size', MEMORY],
-  ['client_body_in_single_buffer', HTTP_SERVER_LOCATION, 1, 'on | off', STREAMING],
+  ['client_body_in_single_buffer', HTTP_SERVER_LOCATION, 1, 'on | off', WHOLE],
   ['output_buffers', HTTP_SERVER_LOCATION, 2, 'number size', FILES],
   ['postpone_output', HTTP_SERVER_LOCATION, 1, 'size', SOCKETS],
   ['sendfile', HTTP_SERVER_LOCATION, 1, 'on | off', FILES],
@@ -78,7 +79,6 @@ const table: readonly Entry[] = [
   ['msie_padding', HTTP_SERVER_LOCATION, 1, 'on | off', 'error pages are not padded'],
   ['msie_refresh', HTTP_SERVER_LOCATION, 1, 'on | off', 'redirects are redirects for every browser'],
 
-  ['client_body_temp_path', HTTP_SERVER_LOCATION, [1, 4], 'path [level1 [level2 [level3]]]', TEMP],
   ['proxy_temp_path', HTTP_SERVER_LOCATION, [1, 4], 'path [level1 [level2 [level3]]]', TEMP],
   ['fastcgi_temp_path', HTTP_SERVER_LOCATION, [1, 4], 'path [level1 [level2 [level3]]]', TEMP],
   ['uwsgi_temp_path', HTTP_SERVER_LOCATION, [1, 4], 'path [level1 [level2 [level3]]]', TEMP],

@@ -60,26 +60,8 @@ export const clientBodyTimeout = timeRow(
 export const clientBodyBufferSize = sizeRow(
   'client_body_buffer_size',
   '16k',
-  'Greatest size of a request body that is kept in memory, to be sent to another backend when one fails and for `$request_body`; longer ones are streamed only. More than 1m is as 1m.',
+  'Greatest size of a request body that is kept in memory, to be sent to another backend when one fails and for `$request_body`; longer ones are passed on as they come, or become files (`client_body_in_file_only`, `$request_body_file`). More than 1m is as 1m.',
 );
-
-export const clientBodyInFileOnly = directive<'off' | 'on' | 'clean'>({
-  name: 'client_body_in_file_only',
-  contexts: HTTP_SERVER_LOCATION,
-  args: 1,
-  parse(node, context) {
-    const at = argument(node, 0);
-    if (at.text !== 'off' && at.text !== 'on' && at.text !== 'clean') {
-      return context.fail(at, `invalid value "${at.text}"`);
-    }
-    if (at.text !== 'off') context.warn(node, 'request bodies are never written to files');
-    return at.text;
-  },
-  default: 'off',
-  syntax: 'on | clean | off',
-  defaultText: 'off',
-  doc: 'Accepted with a warning, and without effect: request bodies are never written to files.',
-});
 
 export const sendTimeout = timeRow(
   'send_timeout',
@@ -166,7 +148,6 @@ export const coreModule: Module = {
     clientMaxBodySize,
     clientBodyTimeout,
     clientBodyBufferSize,
-    clientBodyInFileOnly,
     sendTimeout,
     lingeringClose,
     lingeringTime,

@@ -8,6 +8,7 @@ import { accessLogModule } from './access-log.js';
 import { accessModule } from './access.js';
 import { addHeaderModule } from './add-header.js';
 import { addTrailerModule } from './add-trailer.js';
+import { bodyFileModule } from './body-file-rows.js';
 import { coreModule } from './core.js';
 import { errorLogModule } from './error-log.js';
 import { errorPageModule } from './error-page.js';
@@ -29,6 +30,7 @@ export const builtinModules: readonly Module[] = [
   errorLogModule,
   serverModule,
   coreModule,
+  bodyFileModule,
   minRateModule,
   keepaliveModule,
   mimeModule,

@@ -164,7 +164,7 @@ export const proxyReadTimeout = timeRow(
 export const proxyRequestBuffering = flagRow(
   'proxy_request_buffering',
   true,
-  'Whether a request body that fits `client_body_buffer_size` is read to its end before a backend is connected; a longer one is passed on as it arrives in any case.',
+  'Whether a request body that fits `client_body_buffer_size` is read to its end before a backend is connected; a longer one is passed on as it arrives in any case, unless it becomes a file. Where this is off no body does.',
 );
 
 export const proxyIgnoreClientAbort = flagRow(

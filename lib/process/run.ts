@@ -43,7 +43,7 @@ export async function runUntilStopped(options: RunOptions): Promise<void> {
       try {
         // From here on somebody may send signals: they are listened to already.
         if (pidPath !== undefined) writePidFile(pidPath);
-        if (identity !== undefined) becomeUser(identity, logs);
+        if (identity !== undefined) becomeUser(identity, logs, compiled.main.folders);
         await options.onReady?.(engine.addresses);
         await signals.ended;
       } finally {

@@ -3,7 +3,7 @@
  * does everything, so what it can do afterwards is what that user can do: it reads
  * files, reopens logs and removes the pid file as that user.
  */
-import { fchownSync } from 'node:fs';
+import { chownSync, fchownSync } from 'node:fs';
 import type { LogFiles } from '../modules/log-files.js';
 import type { UserSetting } from '../modules/main.js';
 
@@ -49,8 +49,9 @@ function probe(name: string, call: string, set: SetId | undefined, get: () => nu
   return id;
 }
 
-/** Hands the open logs over and becomes that user for good. */
-export function becomeUser(identity: Identity, logs: LogFiles): void {
+/** Hands over the open logs and the folders (byte strings) that are written to later, and becomes that user for good. */
+export function becomeUser(identity: Identity, logs: LogFiles, folders: readonly string[]): void {
+  for (const folder of folders) chownSync(Buffer.from(folder, 'latin1'), identity.uid, -1);
   for (const file of logs.files()) {
     if (file.path !== 'stderr' && file.fd >= 0) fchownSync(file.fd, identity.uid, identity.gid);
   }

@@ -11,6 +11,7 @@ import { RequestHead } from '../http/request-head.js';
 import type { ClientInfo, Exchange, LogLevel, PhaseResult, UpstreamAttempt } from '../module-api/index.js';
 import { DONE } from '../module-api/index.js';
 import { ClientView, RequestView, ResponseView } from './exchange-views.js';
+import type { BodyFile } from './body-file.js';
 import type { Downstream } from './downstream.js';
 import { KeptHead } from './kept-head.js';
 import type { EngineContext } from './context.js';
@@ -43,6 +44,8 @@ export class ExchangeImpl implements Exchange {
   location!: LocationConfig;
   /** Created with the first proxied request of this object. */
   proxy: ProxyRun | null = null;
+  /** Where the body is kept, or on its way to, when it becomes a file. */
+  bodyFile: BodyFile | null = null;
   startedMs = 0;
   /** Set by error_page and internal redirects: GET instead of the client's method. */
   methodOverride: string | undefined;
@@ -341,6 +344,10 @@ export class ExchangeImpl implements Exchange {
     return this.proxy === null || this.body.left ? '' : this.proxy.bodyText;
   }
 
+  get requestBodyFile(): string {
+    return this.bodyFile === null ? '' : this.bodyFile.path;
+  }
+
   upstreamHeader(name: string): string | undefined {
     return this.proxy === null || !this.proxy.used ? undefined : this.proxy.header(name);
   }
@@ -464,6 +471,10 @@ export class ExchangeImpl implements Exchange {
     this.#kept.release();
     this.proxy?.close();
     this.body.close();
+    if (this.bodyFile !== null) {
+      this.bodyFile.close();
+      this.bodyFile = null;
+    }
     if (this.awaited) this.head.forgetFields();
     else this.context.releaseExchange(this);
   }

@@ -6,20 +6,19 @@
  *                  ▲         │          │        │        └─ failure: the client sees a cut response
  *                  └─ retry ─┴──────────┴────────┘  before the response head was sent
  *
- * A request body that fits `client_body_buffer_size` is collected first, so that a slow
- * client holds no backend; a longer one flows as it comes.
+ * A request body that fits `client_body_buffer_size`, or that becomes a file, is collected
+ * first, so that a slow client holds no backend; another one flows as it comes (body-feed.ts).
  *
  * Backpressure: when the client's queue is above its high watermark the backend's
  * connection is paused, and the other way round for the request's body.
  */
 import type { Connection } from '../reactor/connection.js';
-import type { Relay } from '../reactor/relay.js';
+import { BodyFeed, type FeedOwner } from './body-feed.js';
 import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import { otherAnswer } from './other-answer.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { type Failure, RetryPolicy } from './retry-policy.js';
-import type { BodySink } from './request-body.js';
 import { RequestSender, SENT, TOO_LARGE } from './request-sender.js';
 import type { AttemptRecord } from './attempts.js';
 import { Attempts } from './attempts.js';
@@ -42,11 +41,12 @@ const COLLECT = 3;
 /** A backend that neither answers nor asks for the body of a client that waits is not waited for longer. */
 const CONTINUE_WAIT_MS = 1000;
 
-export class ProxyRun implements BodySink {
+export class ProxyRun implements FeedOwner {
   readonly #exchange: ExchangeImpl;
   readonly #context: EngineContext;
   readonly response: UpstreamResponse;
   readonly #sender: RequestSender;
+  readonly #feed: BodyFeed;
   readonly #attempts = new Attempts();
   readonly #retry: RetryPolicy;
   #plan!: ProxyPlan;
@@ -58,12 +58,12 @@ export class ProxyRun implements BodySink {
   #reused = false;
   #freshOnly = false;
   #upstreamPaused = false;
-  #clientPaused = false;
 
   constructor(exchange: ExchangeImpl) {
     this.#exchange = exchange;
     this.#context = exchange.context;
     this.#sender = new RequestSender(exchange);
+    this.#feed = new BodyFeed(exchange, this.#sender, this);
     this.#retry = new RetryPolicy(exchange, this.#sender);
     this.response = new UpstreamResponse(exchange, this);
   }
@@ -106,6 +106,11 @@ export class ProxyRun implements BodySink {
     return this.#up === null ? null : this.#up.connection;
   }
 
+  /** No complete response head has come from it. */
+  get awaitsHead(): boolean {
+    return this.#state === HEAD;
+  }
+
   /** What was kept of the request's body; "" when that is not the whole. */
   get bodyText(): string {
     return this.#sender.replay.text;
@@ -146,16 +151,12 @@ export class ProxyRun implements BodySink {
       return;
     }
     if (exchange.head.expectContinue) exchange.body.greetEmpty();
-    if (this.#sender.collects) {
-      this.#state = COLLECT;
-      exchange.body.start(this);
-    } else {
-      this.#begin();
-    }
+    this.#state = COLLECT;
+    if (!this.#feed.collect()) this.onCollected();
   }
 
   /** Nothing of the request has to be waited for any more. */
-  #begin(): void {
+  onCollected(): void {
     const exchange = this.#exchange;
     if (this.#sender.framable) {
       this.#connect();
@@ -174,13 +175,12 @@ export class ProxyRun implements BodySink {
     this.#state = IDLE;
     this.#exchange.body.detach();
     this.#drop(false);
-    this.#resumeClient();
+    this.#feed.stop();
   }
 
   /** The exchange is over; forgets everything. */
   close(): void {
     if (this.#state !== IDLE) this.cancel();
-    this.#clientPaused = false;
     this.#upstreamPaused = false;
     this.#attempts.clear();
     this.#sender.replay.clear();
@@ -189,54 +189,8 @@ export class ProxyRun implements BodySink {
 
   // What the client's side reports
 
-  onBodyData(offset: number, length: number, last: boolean): void {
-    const { replay } = this.#sender;
-    if (this.#state === COLLECT && replay.length + length > replay.limitBytes) {
-      this.#begin();
-      // Answered without a backend: nothing is kept for this exchange any more.
-      if (this.#up === null) return;
-    }
-    replay.add(offset, length);
-    if (this.#state === COLLECT) {
-      if (replay.complete) return;
-      this.#exchange.log('crit', 'the arena is exhausted: no room for the request body');
-      this.onBodyError(503);
-      return;
-    }
-    const up = this.#up;
-    if (up === null || !this.#sender.sendsBody || up.connection.ended) return;
-    if (!this.#sender.data(up.connection, offset, length, last)) this.#pauseClient();
-    if (!up.connection.connecting) this.#expectResponse(up);
-  }
-
-  relayBody(length: number): Relay | null {
-    const up = this.#up;
-    return up === null || this.#state !== HEAD ? null : this.#sender.relay(up.connection, length);
-  }
-
-  onBodyMoved(length: number): void {
-    this.#attempt.bytesSent += length;
-  }
-
-  onBodyEnd(): void {
-    if (this.#state === COLLECT) {
-      this.#begin();
-      return;
-    }
-    const up = this.#up;
-    if (up === null || !this.#sender.sendsBody || up.connection.ended) return;
-    this.#sender.end(up.connection);
-    if (!up.connection.connecting) this.#expectResponse(up);
-  }
-
-  onBodyError(status: number): void {
-    this.cancel();
-    if (this.#exchange.writer.headSent) {
-      this.#exchange.abort();
-      return;
-    }
-    this.#exchange.writer.forceClose();
-    this.#exchange.finalize(status);
+  onBodySent(): void {
+    if (this.#up !== null) this.#expectResponse(this.#up);
   }
 
   onClientDrain(): void {
@@ -260,7 +214,7 @@ export class ProxyRun implements BodySink {
   }
 
   onUpstreamDrain(): void {
-    this.#resumeClient();
+    this.#feed.release();
     if (this.#up !== null) this.#expectResponse(this.#up);
   }
 
@@ -357,7 +311,6 @@ export class ProxyRun implements BodySink {
   /** Head, what there is of the body, then wait for the rest and for the answer. */
   #send(up: UpstreamConnection): void {
     const exchange = this.#exchange;
-    const { body } = exchange;
     const sent = this.#sender.start(up.connection, this.#attempt);
     if (sent === TOO_LARGE) {
       exchange.log('error', 'the request head for the upstream is too large');
@@ -366,10 +319,7 @@ export class ProxyRun implements BodySink {
       return;
     }
     if (!up.connection.connecting) this.#expectResponse(up);
-    // An earlier connection may have held the client back.
-    if (sent === SENT) this.#resumeClient();
-    else this.#pauseClient();
-    if (this.#sender.readsBody && body.left && !body.reading) body.start(this, this.#sender.asks);
+    this.#feed.follow(sent !== SENT);
   }
 
   /** Starts or renews the deadline: for sending while bytes are queued, else for the answer. */
@@ -383,19 +333,6 @@ export class ProxyRun implements BodySink {
 
   #answerTimeoutMs(): number {
     return this.#exchange.body.heldBack ? CONTINUE_WAIT_MS : this.#plan.config.readTimeoutMs;
-  }
-
-  #pauseClient(): void {
-    if (this.#clientPaused) return;
-    this.#clientPaused = true;
-    this.#exchange.downstream.connection.pause();
-  }
-
-  #resumeClient(): void {
-    if (!this.#clientPaused) return;
-    this.#clientPaused = false;
-    this.#exchange.downstream.connection.resume();
-    this.#exchange.body.watch();
   }
 
   /** The connection ended before a complete response head. */
@@ -437,7 +374,7 @@ export class ProxyRun implements BodySink {
   #giveUp(status: number): void {
     this.#state = IDLE;
     this.#exchange.body.detach();
-    this.#resumeClient();
+    this.#feed.stop();
     this.#exchange.finalize(status);
   }
 
@@ -467,7 +404,7 @@ export class ProxyRun implements BodySink {
     }
     this.#state = BODY;
     if (this.#up !== null) this.#up.connection.expectsHead = false;
-    this.#resumeClient();
+    this.#feed.release();
     return false;
   }
 
@@ -501,7 +438,7 @@ export class ProxyRun implements BodySink {
       if (reusable && this.#sender.complete && up.connection.queuedBytes === 0) up.park();
       else up.discard();
     }
-    this.#resumeClient();
+    this.#feed.stop();
     exchange.finish();
   }
 
@@ -531,7 +468,7 @@ export class ProxyRun implements BodySink {
     this.#attempt.headerTimeMs = this.#context.nowMs - this.#attempt.startedMs;
     this.#up = null;
     up.run = null;
-    this.#resumeClient();
+    this.#feed.stop();
     const peer = this.#peer;
     this.#peer = null;
     openTunnel(exchange, up, this.response.head, this.#plan, offset, length, () => {
@@ -543,7 +480,7 @@ export class ProxyRun implements BodySink {
     this.#state = IDLE;
     this.#attempt.responseTimeMs = this.#context.nowMs - this.#attempt.startedMs;
     this.#drop(false);
-    this.#resumeClient();
+    this.#feed.stop();
     this.#exchange.abort();
   }
 

@@ -60,6 +60,13 @@ export class ReplayBuffer {
     if (chunked) writer.raw('\r\n');
   }
 
+  /** Hands over what is kept; nothing is kept here any more. */
+  moveTo(to: { add(offset: number, length: number): unknown }): void {
+    if (this.#length > 0) to.add(this.#block, this.#length);
+    this.#complete = false;
+    this.#free();
+  }
+
   clear(): void {
     this.#free();
     this.#complete = true;

@@ -1,16 +1,22 @@
 /**
  * Sends a request to a backend: the head as the plan composes it, then the body in the
- * framing that it came in: what was kept of it first, the rest as it arrives.
+ * framing that it came in: what was kept of it first, the rest as it arrives, or from a file.
  */
 import type { Connection } from '../reactor/connection.js';
+import { CONTENT_LENGTH } from '../http/known-headers.js';
 import { canRelay, type Relay, startRelay } from '../reactor/relay.js';
 import type { AttemptRecord } from './attempts.js';
+import type { BodyFile } from './body-file.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { ReplayBuffer } from './replay-buffer.js';
 
 /** A kept body up to this size leaves in one call with the head. */
 const INLINE_REPLAY_BYTES = 16 * 1024;
+
+/** Where a body is read to before a backend is asked, see {@link RequestSender.collects}; 0: it is not. */
+export const TO_MEMORY = 1;
+export const TO_FILE = 2;
 
 /** Results of {@link RequestSender.start}. */
 export const SENT = 0;
@@ -58,23 +64,43 @@ export class RequestSender {
 
   /** Whether every byte of the body that was taken from the client can be sent again. */
   get replayable(): boolean {
-    return !this.sendsBody || !this.#exchange.body.begun || this.replay.complete;
+    return !this.sendsBody || !this.#exchange.body.begun || this.replay.complete || this.file !== null;
+  }
+
+  /** The file that the body is in as a whole; null where it is not, or does not go to the backend. */
+  get file(): BodyFile | null {
+    const { bodyFile } = this.#exchange;
+    return bodyFile !== null && bodyFile.complete && this.sendsBody ? bodyFile : null;
   }
 
   /**
-   * Whether the body is to be read first: the whole of it may fit, some of it is missing, and
-   * the client does not hold it back until the backend has spoken.
+   * Where the body is to be read to first: TO_MEMORY, TO_FILE, or 0. Into memory where the whole
+   * of it may fit, some of it is missing, and the client does not hold it back until the backend
+   * has spoken; or where the request has a text with the body in it.
    */
-  get collects(): boolean {
+  get collects(): number {
     const { body, head, location } = this.#exchange;
-    if (!this.sendsBody || !this.#plan.config.requestBuffering || body.arrived) return false;
-    if (head.contentLength > location.clientBodyBufferSize) return false;
-    return !(this.#plan.forwardsExpect && body.untouched);
+    const { bodyFile } = location;
+    if (!this.readsBody) return bodyFile?.always === true && this.#announcesNothing() ? TO_FILE : 0;
+    if (!this.#plan.config.requestBuffering && this.sendsBody && !this.#loses()) return 0;
+    const mayBeFile = bodyFile !== undefined && !body.begun;
+    if (mayBeFile && bodyFile.always) return TO_FILE;
+    if (head.contentLength > location.clientBodyBufferSize) return mayBeFile ? TO_FILE : 0;
+    if (location.quotesBody) return body.left ? TO_MEMORY : 0;
+    if (!this.sendsBody || body.arrived) return 0;
+    return this.#plan.forwardsExpect && body.untouched && !mayBeFile ? 0 : TO_MEMORY;
+  }
+
+  /** A body of no bytes: it becomes a file, as in nginx. */
+  #announcesNothing(): boolean {
+    const { bodyFile, head, methodOverride } = this.#exchange;
+    return bodyFile === null && methodOverride === undefined && head.find(CONTENT_LENGTH) >= 0;
   }
 
   /** Whether the body can be framed for the backend: HTTP/1.0 needs its length. */
   get framable(): boolean {
-    return !this.#loses() || (!this.#exchange.body.left && this.replay.complete);
+    if (!this.#loses()) return true;
+    return this.file !== null || (!this.#exchange.body.left && this.replay.complete);
   }
 
   /** The body came in chunks, and the backend knows none. */
@@ -91,7 +117,8 @@ export class RequestSender {
     const loses = this.#loses();
     const alone = !this.sendsBody && this.#plan.config.request.body === undefined;
     const direct = alone ? to.directHandle : -1;
-    const length = loses ? this.replay.length : -1;
+    const { file } = this;
+    const length = loses ? (file ?? this.replay).length : -1;
     this.upgrading = this.#plan.compose(this.#exchange, this, this.asks, length, direct);
     if (writer.overflowed) return TOO_LARGE;
     this.complete = true;
@@ -100,7 +127,9 @@ export class RequestSender {
       attempt.bytesSent += writer.total;
       return to.wroteDirectly(output, writer.total, sent) ? SENT : SENT_ABOVE;
     }
-    if (this.sendsBody) {
+    if (file !== null) {
+      this.complete = false;
+    } else if (this.sendsBody) {
       if (this.replay.length > INLINE_REPLAY_BYTES) {
         this.#flush(to);
         writer.reset();
@@ -117,7 +146,7 @@ export class RequestSender {
   /** More of the body; `last`: the rest of it. False: the connection's queue is above its high watermark. */
   data(to: Connection, offset: number, length: number, last: boolean): boolean {
     const { head, context } = this.#exchange;
-    if (!head.chunked) {
+    if (!head.chunked || this.#loses()) {
       this.#attempt.bytesSent += length;
       return to.writeArena(offset, length);
     }
@@ -144,11 +173,16 @@ export class RequestSender {
     return startRelay(from, to, length, timeouts, false);
   }
 
+  /** A relay has sent so much of the body. */
+  countMoved(length: number): void {
+    this.#attempt.bytesSent += length;
+  }
+
   /** The body has ended. */
   end(to: Connection): void {
     if (this.complete) return;
     this.complete = true;
-    if (!this.#exchange.head.chunked) return;
+    if (!this.#exchange.head.chunked || this.#loses()) return;
     this.#exchange.context.writer.reset();
     this.#lastChunk();
     this.#flush(to);

@@ -19,6 +19,7 @@ import type {
 import type { RequestLimits } from '../http/request-head.js';
 import type { LogLines } from './log-lines.js';
 import type { MinRate } from './pacer.js';
+import type { TempFiles } from './temp-files.js';
 import type { UpstreamGroup } from './upstream-group.js';
 
 /** Where errors are written; one per `error_log` in effect. */
@@ -35,6 +36,15 @@ export interface ErrorPage {
   readonly status: number | undefined;
   /** "/path", "@named", or an absolute URL that is answered with a redirect. */
   readonly target: Value;
+}
+
+/** Bodies that are kept in files. */
+export interface BodyFilePolicy {
+  readonly directory: TempFiles;
+  /** Every body that is read before a backend is asked; else those that are too long for memory. */
+  readonly always: boolean;
+  /** When its name goes: at its creation (what is open stays readable), with its request, or never. */
+  readonly removal: 'at once' | 'afterwards' | 'never';
 }
 
 /** A location, or the part of a server outside its locations. */
@@ -60,6 +70,10 @@ export interface LocationConfig extends LocationView {
   readonly sendMinRate: MinRate | undefined;
   /** Bytes of a body that are kept for another backend. */
   readonly clientBodyBufferSize: number;
+  /** Which bodies become files; none where it is undefined. */
+  readonly bodyFile: BodyFilePolicy | undefined;
+  /** What a backend is sent besides the body may hold the body (`$request_body`). */
+  readonly quotesBody: boolean;
   readonly sendTimeoutMs: number;
   /** 0 closes after each response. */
   readonly keepaliveTimeoutMs: number;

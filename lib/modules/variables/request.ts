@@ -158,6 +158,11 @@ export const requestVariables: readonly Variable[] = [
     doc: 'Body of a request that was passed to a backend, once it was read whole and if it is not longer than `client_body_buffer_size`.',
   },
   {
+    name: 'request_body_file',
+    get: ({ requestBodyFile }) => (requestBodyFile === '' ? undefined : requestBodyFile),
+    doc: 'Path of the file that the body was written to: with `client_body_in_file_only`, or where a text of this location, or around it, names this variable and the body is longer than `client_body_buffer_size`. Such a longer one has no name any more when a backend is asked.',
+  },
+  {
     name: 'remote_user',
     get({ request }) {
       const header = request.header(AUTHORIZATION);

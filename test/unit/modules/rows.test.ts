@@ -1,6 +1,7 @@
 /** What each row reads, and in which words it refuses. */
 import { describe, expect, it } from 'vitest';
 import type { AnyDirective } from '../../../lib/module-api/index.js';
+import * as bodyFile from '../../../lib/modules/body-file-rows.js';
 import * as core from '../../../lib/modules/core.js';
 import * as errorLogRows from '../../../lib/modules/error-log.js';
 import * as minRate from '../../../lib/modules/min-rate.js';
@@ -27,6 +28,10 @@ describe('rows', () => {
     [core.clientMaxBodySize, HTTP, 'client_max_body_size 8k;', 8192],
     [core.clientBodyTimeout, HTTP, '', 60_000],
     [core.clientBodyTimeout, HTTP, 'client_body_timeout 1m30s;', 90_000],
+    [bodyFile.clientBodyInFileOnly, HTTP, '', 'off'],
+    [bodyFile.clientBodyTempPath, HTTP, '', undefined],
+    [bodyFile.clientBodyTempPath, HTTP, 'client_body_temp_path a/;', { path: '/prefix/a', levels: [] }],
+    [bodyFile.clientBodyTempPath, HTTP, 'client_body_temp_path /a 1 2 3;', { path: '/a', levels: [1, 2, 3] }],
     [core.sendTimeout, HTTP, 'send_timeout 500ms;', 500],
     [minRate.clientBodyMinRate, HTTP, '', undefined],
     [minRate.clientBodyMinRate, HTTP, 'client_body_min_rate 1k;', { bytesPerSecond: 1024, graceMs: 10_000 }],
@@ -121,6 +126,8 @@ describe('rows', () => {
     [HTTP, 'server_tokens $nothing;', 'unknown "nothing" variable'],
     [HTTP, 'keepalive_disable none safari;', 'invalid value "none"'],
     [HTTP, 'client_body_in_file_only maybe;', 'invalid value "maybe"'],
+    [HTTP, 'client_body_temp_path a 1 0;', '"client_body_temp_path" directive invalid value'],
+    [HTTP, 'client_body_temp_path a 5 5;', '"client_body_temp_path" directive invalid value'],
     [HTTP, 'keepalive_disable opera;', 'invalid value "opera"'],
     [HTTP, 'keepalive_time never;', '"keepalive_time" directive invalid value'],
     [HTTP, 'reset_timedout_connection maybe;', 'it must be "on" or "off"'],
@@ -223,15 +230,6 @@ describe('rows', () => {
     expect(warnings).toEqual([expect.stringContaining('4 worker processes were asked for, one is run')]);
     warnings.length = 0;
     tree('worker_processes auto;', warnings);
-    expect(warnings).toEqual([]);
-  });
-
-  it('warns where bodies are to be written to files', () => {
-    const warnings: string[] = [];
-    tree(HTTP.replace('%', 'client_body_in_file_only clean;'), warnings);
-    expect(warnings).toEqual([expect.stringContaining('request bodies are never written to files')]);
-    warnings.length = 0;
-    tree(HTTP.replace('%', 'client_body_in_file_only off;'), warnings);
     expect(warnings).toEqual([]);
   });
 

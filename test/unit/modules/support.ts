@@ -71,6 +71,7 @@ export class FakeExchange implements Exchange {
   location: LocationView;
   attempts: UpstreamAttempt[] = [];
   requestBody = '';
+  requestBodyFile = '';
   startedMs = 1000;
   nowMs = 1234;
   wallMs = Date.UTC(2026, 10, 21, 2, 35, 15, 678);

@@ -108,6 +108,8 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     trailers: [],
     logHandlers: [],
     clientMaxBodySize: 1 << 20,
+    bodyFile: undefined,
+    quotesBody: false,
     clientBodyBufferSize: 16 * 1024,
     clientBodyTimeoutMs: 60_000,
     sendTimeoutMs: 60_000,
