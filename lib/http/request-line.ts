@@ -101,14 +101,13 @@ export class RequestLine extends MessageHead {
     return methodName(this.methodId) ?? this.text(this.methodStart, this.methodEnd);
   }
 
-  /** The path decoded once, without dot segments, as a byte string; "*" for the asterisk form. */
+  /** The path decoded once, without dot segments, as a byte string; "*" for the asterisk form, "" for one that was refused. */
   normalizedPath(): string {
     const { base } = this;
     const start = base + this.pathStart;
     const end = base + this.pathEnd;
     if (this.pathIsPlain || this.targetForm === FORM_ASTERISK) return latin1(u8, start, end);
-    // Checked by `parse`, so it has a result.
-    return normalizePath(u8, start, end, this.mergeSlashes) ?? '/';
+    return normalizePath(u8, start, end, this.mergeSlashes) ?? '';
   }
 
   protected override clear(): void {

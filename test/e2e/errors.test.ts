@@ -255,3 +255,15 @@ describe('error_page', () => {
     expect(await ask('/folder-first')).toEqual([301, `http://a:${proxy.port}/folder/`]);
   });
 });
+
+test('a path that is refused is no $uri', async () => {
+  await using proxy = await startProxy(
+    (port) =>
+      `log_format path '[$uri]'; server { listen 127.0.0.1:${port}; access_log path.log path; return 200; }`,
+  );
+  for (const target of ['/a/../b', '/../b', '/%zz']) {
+    const { status } = await exchange(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    expect([target, status]).toEqual([target, target === '/a/../b' ? 200 : 400]);
+  }
+  expect(await proxy.readUntil('path.log', /(?:.*\n){3}/)).toBe('[/b]\n[]\n[]\n');
+});
