@@ -14,7 +14,7 @@ import type { ExchangeImpl } from './exchange.js';
 import type { HeadComposer } from './head-composer.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { hideFields, KEEP_ALIVE_END, writeFields, writeStatusLine } from './response-lines.js';
-import { writeMissingServerDate, writeServerDate } from './signature.js';
+import { writeOwnServerDate, writeServerDate } from './signature.js';
 
 export class RelayedHead {
   readonly #context: EngineContext;
@@ -70,7 +70,7 @@ export class RelayedHead {
     this.#statusLine(up, status);
     if (plan.passesIdentity) {
       composer.open(this.#server);
-      writeMissingServerDate(exchange, up, plan.hidden, composer);
+      writeOwnServerDate(exchange, plan.hidden, composer);
     } else if (typeof location.serverTokens === 'boolean') {
       composer.setConstant(this.#server, this.#context.serverDate(location.serverTokens));
     } else {

@@ -1,6 +1,5 @@
 /** What a response says of who made it: the Server field, and the last line of the proxy's own pages. */
 import { knownHeaderId } from '../http/known-headers.js';
-import type { ResponseHead } from '../http/response-head.js';
 import type { ExchangeImpl } from './exchange.js';
 import { hasLineEnd } from './response-lines.js';
 import type { HeadOutput } from './segment-writer.js';
@@ -13,20 +12,18 @@ export function passesIdentity(hidden: Uint8Array): boolean {
   return hidden[SERVER] === 0 || hidden[DATE] === 0;
 }
 
-/** As {@link writeServerDate}, but for what the backend says itself and `proxy_pass_header` passes on. `hidden`: where the table of hidden ids lies. */
-export function writeMissingServerDate(
-  exchange: ExchangeImpl,
-  up: ResponseHead,
-  hidden: number,
-  out: HeadOutput,
-): void {
+/**
+ * As {@link writeServerDate}, without what `proxy_pass_header` passes on: that is the backend's,
+ * also where it says nothing, as in nginx. `hidden`: where the table of hidden ids lies.
+ */
+export function writeOwnServerDate(exchange: ExchangeImpl, hidden: number, out: HeadOutput): void {
   const { context, location } = exchange;
   const { serverTokens } = location;
-  if (context.u8[hidden + SERVER] === 1 || up.find(SERVER) < 0) {
+  if (context.u8[hidden + SERVER] === 1) {
     const text = typeof serverTokens === 'boolean' ? context.signature(serverTokens) : ownText(exchange);
     if (text !== '') out.raw(`Server: ${text}\r\n`);
   }
-  if (context.u8[hidden + DATE] === 1 || up.find(DATE) < 0) out.constant(context.date());
+  if (context.u8[hidden + DATE] === 1) out.constant(context.date());
 }
 
 /** Appends Server and Date. */
