@@ -2,6 +2,7 @@
 import type { ParseContext, Pattern } from '../module-api/index.js';
 import type { LocationConfig, LocationNode } from '../proxy/runtime.js';
 import { ConfigError } from './config-error.js';
+import { isLimit } from './limit-except.js';
 import { blockArgument, type Block } from './tree.js';
 
 /** A location's own words. */
@@ -67,21 +68,23 @@ function collect(
   parse: ParseContext,
 ): LocatedBlock[] {
   const siblings = new Set<string>();
-  return block.blocks.map((inner) => {
-    const spec = readLocation(inner, parse);
-    const around = outer[outer.length - 1];
-    if (around !== undefined) checkNesting(spec, around, inner);
-    if (spec.kind !== 'regex') {
-      const key = keyOf(spec);
-      const hidden = outer.some((each) => each.kind === spec.kind && each.name === spec.name);
-      if (siblings.has(key) || (found.has(key) && !hidden)) {
-        throw new ConfigError(`duplicate location "${spec.name}"`, inner.node?.position);
+  return block.blocks
+    .filter((inner) => !isLimit(inner))
+    .map((inner) => {
+      const spec = readLocation(inner, parse);
+      const around = outer[outer.length - 1];
+      if (around !== undefined) checkNesting(spec, around, inner);
+      if (spec.kind !== 'regex') {
+        const key = keyOf(spec);
+        const hidden = outer.some((each) => each.kind === spec.kind && each.name === spec.name);
+        if (siblings.has(key) || (found.has(key) && !hidden)) {
+          throw new ConfigError(`duplicate location "${spec.name}"`, inner.node?.position);
+        }
+        siblings.add(key);
+        found.set(key, spec);
       }
-      siblings.add(key);
-      found.set(key, spec);
-    }
-    return { ...spec, block: inner, inner: collect(inner, [...outer, spec], found, parse) };
-  });
+      return { ...spec, block: inner, inner: collect(inner, [...outer, spec], found, parse) };
+    });
 }
 
 const plain = (kind: 'prefix' | 'exact' | 'named', name: string, final = false): LocationSpec => ({

@@ -256,6 +256,8 @@ export interface LocationOptions extends HttpServerLocationDirectives, ServerLoc
   readonly alias?: string;
   /** Passes requests to a group or an address: http://name[:port][/uri] or http://unix:/path[:/uri]. A URI replaces the part that the location matched; one with variables is the whole target. Variables in the host and https are not supported yet. */
   readonly proxy_pass?: string;
+  /** `allow`, `deny` and `proxy_pass` for other methods than these: `{ 'GET POST': { deny: 'all' } }`. */
+  readonly limit_except?: Readonly<Record<string, Pick<LocationOptions, 'allow' | 'deny' | 'proxy_pass'>>>;
   /** Locations inside this one; each must begin with this one's path. */
   readonly location?: Readonly<Record<string, LocationOptions>>;
 }

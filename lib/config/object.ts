@@ -73,7 +73,7 @@ class ObjectReader {
     });
   }
 
-  /** One block, a list of them, or for blocks with a name (upstream, location) an object of them. */
+  /** One block, a list of them, or for blocks with a name (upstream, location, limit_except) an object of them. */
   #blocks(row: BlockRow, value: unknown, path: string): DirectiveNode[] {
     const make = (inner: unknown, args: readonly string[], at: string): DirectiveNode => ({
       name: row.name,
@@ -85,7 +85,7 @@ class ObjectReader {
       if (!isRecord(value))
         throw new ConfigError(`an object is expected, not ${describe(value)}`, place(path));
       return Object.entries(value).map(([key, inner]) => {
-        return make(inner, row.name === 'location' ? locationWords(key) : [key], join(path, key));
+        return make(inner, blockWords(row, key), join(path, key));
       });
     }
     if (Array.isArray(value) && row.repeat) {
@@ -145,6 +145,11 @@ function rawBlock(value: unknown, path: string): DirectiveNode[] {
     const at = join(path, key);
     return directiveNode(key, argumentsOf(undefined, inner, at), at);
   });
+}
+
+function blockWords({ name }: BlockRow, key: string): string[] {
+  if (name === 'limit_except') return key.trim().split(/\s+/);
+  return name === 'location' ? locationWords(key) : [key];
 }
 
 /** "= /exact" has two words; everything else is one, since a path may hold spaces. */

@@ -3,6 +3,7 @@
  * understands, the rows of directives and the variables, which modules bring.
  */
 import type { AnyDirective, Context, DirectiveNode, Module, Variable } from '../module-api/index.js';
+import { MANY } from '../modules/rows.js';
 import { ConfigError } from './config-error.js';
 import { NGINX_DIRECTIVES } from './nginx-directives.js';
 
@@ -64,6 +65,15 @@ export const BLOCKS: readonly BlockRow[] = [
     repeat: true,
     syntax: '[ = | ~ | ~* | ^~ ] uri { ... } | @name { ... }',
     doc: 'Settings for a part of the paths: `=` is an exact path; else the longest prefix is found, then the first regular expression that matches (`~`, or `~*` without regard to case) wins over it, unless the prefix has `^~`. `@name` is a target of error_page.',
+  },
+  {
+    name: 'limit_except',
+    contexts: ['location'],
+    args: [1, MANY],
+    opens: 'location',
+    repeat: false,
+    syntax: 'method ... { ... }',
+    doc: 'What holds for other methods than these (GET includes HEAD): `allow`, `deny` and `proxy_pass` inside take the place of those of the location; its `return`, `set` and `if` are passed over then.',
   },
 ];
 

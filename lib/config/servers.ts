@@ -22,6 +22,7 @@ import type { RequestLimits } from '../http/request-head.js';
 import { escapeUri } from '../http/uri.js';
 import { proxyPass } from '../modules/proxy-rows.js';
 import { redirectPolicy, sendRedirect } from '../modules/redirect.js';
+import { exceptedMethods, limitBlock } from './limit-except.js';
 import { collectLocations, flatten, locationTree, withoutHidden } from './locations.js';
 import type { BodyFiles } from './body-files.js';
 import type { Registry } from './registry.js';
@@ -53,7 +54,7 @@ export async function compileServer(block: Block, index: number, tools: ServerTo
   const compiled = new Map<Block, LocationConfig[]>();
   // Hidden ones too: what is nested in them inherits from them.
   for (const { kind, name, block: inner } of written) {
-    const location = await compileLocation({ kind, name }, inner.settings, index, tools);
+    const location = await compileLimited({ kind, name }, inner, index, tools);
     const locations = [location];
     compiled.set(inner, locations);
     const bare = name.slice(0, -1);
@@ -101,10 +102,27 @@ function slashAdded(location: LocationConfig, name: string, settings: Settings):
     return sendRedirect(exchange, 301, escapeUri(location.name) + query, policy);
   };
   const handlers = handlersOf([], [], content);
-  return { ...location, kind: 'exact', name, rewrite: [], access: [], content, handlers };
+  return { ...location, kind: 'exact', name, limit: undefined, rewrite: [], access: [], content, handlers };
 }
 
 type Place = Pick<LocationConfig, 'kind' | 'name'>;
+
+/** A location with what other methods have in its place (`limit_except`). */
+async function compileLimited(
+  place: Place,
+  block: Block,
+  serverIndex: number,
+  tools: ServerTools,
+): Promise<LocationConfig> {
+  const location = await compileLocation(place, block.settings, serverIndex, tools);
+  const inner = limitBlock(block);
+  if (inner === undefined) return location;
+  const methods = exceptedMethods(inner);
+  const other = await compileLocation(place, inner.settings, serverIndex, tools);
+  const content = inner.settings.own(proxyPass) === undefined ? location.content : other.content;
+  const handlers = handlersOf(other.rewrite, other.access, content);
+  return { ...location, limit: { methods, location: { ...other, content, handlers } } };
+}
 
 async function compileLocation(
   place: Place,
@@ -123,6 +141,7 @@ async function compileLocation(
   return {
     ...place,
     ...tools.bodies(settings),
+    limit: undefined,
     root: effectiveRoot(settings, tools.parse),
     serverIndex,
     rewrite,

@@ -13,7 +13,7 @@ import type { PhaseHandler, PhaseResult } from '../module-api/index.js';
 import { DONE, NEXT } from '../module-api/index.js';
 import { normalizeHost } from './exchange-views.js';
 import type { ExchangeImpl } from './exchange.js';
-import type { LocationConfig } from './runtime.js';
+import type { LocationConfig, MethodLimit } from './runtime.js';
 
 /** Chooses the virtual server by the request's host. */
 export function findServer(exchange: ExchangeImpl): void {
@@ -44,6 +44,7 @@ export function startAgain(exchange: ExchangeImpl, named: string | undefined): v
       return;
     }
     exchange.location = location;
+    if (location.limit !== undefined) limitMethods(exchange, location.limit);
   }
   advance(exchange);
 }
@@ -150,9 +151,15 @@ function findLocation(exchange: ExchangeImpl): void {
   } else {
     exchange.location = locations.findByUri(exchange);
   }
+  const { limit } = exchange.location;
+  if (limit !== undefined) limitMethods(exchange, limit);
   // A log line may be written when the connection is closed: its address must be known by then.
   if (exchange.location.logHandlers.length > 0) void exchange.downstream.clientAddress;
   checkBodySize(exchange, exchange.location);
+}
+
+function limitMethods(exchange: ExchangeImpl, { methods, location }: MethodLimit): void {
+  if (!methods.has(exchange.method)) exchange.location = location;
 }
 
 function checkBodySize(exchange: ExchangeImpl, location: LocationConfig): void {

@@ -47,12 +47,19 @@ export interface BodyFilePolicy {
   readonly removal: 'at once' | 'afterwards' | 'never';
 }
 
+/** What takes the place of a location for other methods than these. */
+export interface MethodLimit {
+  readonly methods: ReadonlySet<string>;
+  readonly location: LocationConfig;
+}
+
 /** A location, or the part of a server outside its locations. */
 export interface LocationConfig extends LocationView {
   readonly name: string;
   readonly kind: 'prefix' | 'exact' | 'regex' | 'named' | 'server';
   readonly root: string;
   readonly serverIndex: number;
+  readonly limit: MethodLimit | undefined;
   /** In order; run before `access`. */
   readonly rewrite: readonly PhaseHandler[];
   readonly access: readonly PhaseHandler[];

@@ -101,6 +101,7 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     kind: given.name.startsWith('@') ? 'named' : 'prefix',
     root: '/nonexistent',
     serverIndex: 0,
+    limit: undefined,
     rewrite: [],
     access: [],
     content: undefined,
