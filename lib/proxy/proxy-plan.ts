@@ -6,7 +6,14 @@ import { DROP, HIDDEN } from '../http/fields.js';
 import type { MessageHead } from '../http/message-head.js';
 import type { RequestHead } from '../http/request-head.js';
 import type { ResponseHead } from '../http/response-head.js';
-import { CONTENT_LENGTH, knownHeaderId, TRAILER, UNKNOWN, X_FORWARDED_FOR } from '../http/known-headers.js';
+import {
+  CONTENT_LENGTH,
+  knownHeaderId,
+  TRAILER,
+  UNKNOWN,
+  UPGRADE,
+  X_FORWARDED_FOR,
+} from '../http/known-headers.js';
 import { escapeUri } from '../http/uri.js';
 import { hasLineEnd } from './response-lines.js';
 import type { EngineVariable, Value } from '../module-api/index.js';
@@ -112,7 +119,7 @@ export class ProxyPlan {
     // Written anew where the backend is asked (RFC 9110 section 10.1.1).
     mark('expect', dropped, this.#droppedNames);
     let forwardsExpect = config.httpVersion !== '1.0';
-    let rewritten = 0;
+    let rewritten = 1 << UPGRADE;
     for (const { names } of config.response.rewrites) {
       for (const name of names) {
         const id = knownHeaderId(name);
@@ -154,6 +161,11 @@ export class ProxyPlan {
     this.#setsConnection = setsConnection;
   }
 
+  /** The operator passes Upgrade on: then also what a backend offers in other answers than 101. */
+  get passesUpgrade(): boolean {
+    return this.#upgrade !== undefined;
+  }
+
   /** Whether a backend's field beyond the known ones is hidden. */
   hides(up: ResponseHead, index: number): boolean {
     return isNamed(up, index, this.hiddenNames);
@@ -171,6 +183,12 @@ export class ProxyPlan {
   }
 
   #rewrite(exchange: ExchangeImpl, up: ResponseHead): void {
+    const upgrade = up.find(UPGRADE);
+    if (upgrade >= 0 && (this.passesUpgrade || up.status === 426)) {
+      const protocols = up.fieldText(upgrade).split(/\s*,\s*/);
+      const offered = protocols.filter((each) => each !== '' && !/^h2c$/i.test(each));
+      if (offered.length > 0) exchange.fields.add('Upgrade', offered.join(', '));
+    }
     for (const rewrite of this.config.response.rewrites) {
       if (rewrite.names.some((name) => up.findByName(name) >= 0)) rewrite.apply(exchange, up);
     }

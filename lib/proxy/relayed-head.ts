@@ -7,6 +7,7 @@
  * the worker. A second one is for the usual response: nothing between the backend's fields
  * and "Connection: keep-alive".
  */
+import { UPGRADE } from '../http/known-headers.js';
 import type { ResponseHead } from '../http/response-head.js';
 import type { EngineContext } from './context.js';
 import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
@@ -15,6 +16,9 @@ import type { HeadComposer } from './head-composer.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { hideFields, KEEP_ALIVE_END, writeFields, writeStatusLine } from './response-lines.js';
 import { writeOwnServerDate, writeServerDate } from './signature.js';
+
+/** In the manner of `seenIds`. */
+const UPGRADE_BIT = 1 << UPGRADE;
 
 export class RelayedHead {
   readonly #context: EngineContext;
@@ -80,7 +84,7 @@ export class RelayedHead {
     const usual =
       keepAlive && !chunked && location.keepaliveHeaderSeconds === 0 && exchange.fields.count === 0;
     if (usual) composer.set(this.#usualBody, bodyOffset, bodyLength);
-    else this.#rest(exchange, chunked, keepAlive, bodyOffset, bodyLength);
+    else this.#rest(exchange, (up.seenIds & UPGRADE_BIT) !== 0, chunked, keepAlive, bodyOffset, bodyLength);
     const noLength = status === 204 || exchange.writer.contentLength < 0 || chunked;
     const drop = noLength ? plan.hiddenNoLength : plan.hidden;
     const program = usual ? this.#usual : this.#program;
@@ -90,6 +94,7 @@ export class RelayedHead {
   /** Everything behind the backend's fields. */
   #rest(
     exchange: ExchangeImpl,
+    offersUpgrade: boolean,
     chunked: boolean,
     keepAlive: boolean,
     bodyOffset: number,
@@ -102,6 +107,8 @@ export class RelayedHead {
     if (exchange.fields.count > 0) {
       composer.open(this.#own);
       writeFields(exchange, composer);
+      // RFC 9110 section 7.8: who offers an upgrade names it in Connection as well.
+      if (offersUpgrade && exchange.fields.find('upgrade') !== undefined) composer.constant(common.upgrade);
     } else {
       composer.setConstant(this.#own, common.nothing);
     }

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { response, startBackend } from './support/backend.js';
-import { value } from './support/message.js';
+import { response, startAnswering, startBackend } from './support/backend.js';
+import { value, values } from './support/message.js';
 import { exchange, Peer } from './support/peer.js';
 import { IS_MILLRACE, startProxy } from './support/proxy.js';
 
@@ -239,6 +239,28 @@ describe('an upgrade that is not granted', () => {
         `server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${backend.port}; } }`,
     );
     expect((await exchange(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).status).toBe(502);
+  });
+
+  test('what a backend offers instead reaches the client where upgrades are passed on, and with 426', async () => {
+    await using backend = await startAnswering(({ target }) =>
+      response('no', ['Connection: Upgrade', 'Upgrade: h2c, websocket , echo'], `${target.slice(-3)} Status`),
+    );
+    const there = `proxy_pass http://127.0.0.1:${backend.port};`;
+    await using proxy = await startProxy(
+      (port) => `server { listen 127.0.0.1:${port}; location / { ${there} }
+        location /up { ${there} proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } }`,
+    );
+    const offered = async (target: string): Promise<unknown> => {
+      const answer = await exchange(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      return [values(answer, 'upgrade'), values(answer, 'connection').join()];
+    };
+    // nginx passes it on everywhere, as it is and without the word in Connection.
+    if (!IS_MILLRACE)
+      return expect(await offered('/up/426')).toEqual([['h2c, websocket , echo'], 'keep-alive']);
+    for (const target of ['/up/200', '/up/426', '/426']) {
+      expect(await offered(target)).toEqual([['websocket, echo'], 'upgrade,keep-alive']);
+    }
+    expect(await offered('/200')).toEqual([[], 'keep-alive']);
   });
 
   test.runIf(IS_MILLRACE)('h2c is never forwarded', async () => {
