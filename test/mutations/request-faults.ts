@@ -39,8 +39,8 @@ export const REQUEST_LINE_FAULTS: readonly Fault[] = [
   fault(
     'request-line',
     'a path with escapes counts as plain',
-    'if (next === DOT || next === SLASH) plain = false;\n      } else {\n        plain = false;',
-    'if (next === DOT || next === SLASH) plain = false;\n      } else {\n        plain = true;',
+    'if (next === DOT || next === SLASH) plain = false;\n        } else {\n          plain = false;',
+    'if (next === DOT || next === SLASH) plain = false;\n        } else {\n          plain = true;',
   ),
   fault('request-line', 'double slashes count as plain', 'next === DOT || next === SLASH', 'next === DOT'),
   fault(
