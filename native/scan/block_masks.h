@@ -15,8 +15,7 @@ namespace millrace {
 
 struct BlockMasks {
   uint64_t lf;
-  uint64_t colon;
-  uint64_t odd;  // below 0x20 but HTAB and LF, so CR too; and DEL
+  uint64_t control;  // below 0x20, so LF too; and DEL
 };
 
 inline constexpr int kBlock = 64;
@@ -25,19 +24,16 @@ inline constexpr int kBlock = 64;
 
 inline BlockMasks Classify(const uint8_t* data) {
   BlockMasks masks{};
-  const __m128i lf = _mm_set1_epi8('\n'), colon = _mm_set1_epi8(':'), tab = _mm_set1_epi8('\t');
-  const __m128i del = _mm_set1_epi8(0x7f), last_control = _mm_set1_epi8(0x1f);
+  const __m128i lf = _mm_set1_epi8('\n'), del = _mm_set1_epi8(0x7f);
+  const __m128i last_control = _mm_set1_epi8(0x1f);
   for (int part = 0; part < 4; ++part) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + part * 16));
     auto bits = [part](__m128i hit) {
       return static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(hit))) << (part * 16);
     };
-    const __m128i is_lf = _mm_cmpeq_epi8(bytes, lf);
     const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    const __m128i harmless = _mm_or_si128(is_lf, _mm_cmpeq_epi8(bytes, tab));
-    masks.lf |= bits(is_lf);
-    masks.colon |= bits(_mm_cmpeq_epi8(bytes, colon));
-    masks.odd |= bits(_mm_or_si128(_mm_andnot_si128(harmless, low), _mm_cmpeq_epi8(bytes, del)));
+    masks.lf |= bits(_mm_cmpeq_epi8(bytes, lf));
+    masks.control |= bits(_mm_or_si128(low, _mm_cmpeq_epi8(bytes, del)));
   }
   return masks;
 }
@@ -60,14 +56,11 @@ inline BlockMasks Classify(const uint8_t* data) {
   auto bits = [&bytes](auto test) {
     return Bits(test(bytes[0]), test(bytes[1]), test(bytes[2]), test(bytes[3]));
   };
-  auto equal = [&bits](uint8_t value) {
-    return bits([value](uint8x16_t part) { return vceqq_u8(part, vdupq_n_u8(value)); });
-  };
   BlockMasks masks;
-  masks.lf = equal('\n');
-  masks.colon = equal(':');
-  const uint64_t low = bits([](uint8x16_t part) { return vcltq_u8(part, vdupq_n_u8(0x20)); });
-  masks.odd = (low & ~(masks.lf | equal('\t'))) | equal(0x7f);
+  masks.lf = bits([](uint8x16_t part) { return vceqq_u8(part, vdupq_n_u8('\n')); });
+  masks.control = bits([](uint8x16_t part) {
+    return vorrq_u8(vcltq_u8(part, vdupq_n_u8(0x20)), vceqq_u8(part, vdupq_n_u8(0x7f)));
+  });
   return masks;
 }
 
@@ -77,14 +70,8 @@ inline BlockMasks Classify(const uint8_t* data) {
   BlockMasks masks{};
   for (int i = 0; i < kBlock; ++i) {
     const uint64_t bit = uint64_t{1} << i;
-    const uint8_t byte = data[i];
-    if (byte == '\n') {
-      masks.lf |= bit;
-    } else if (byte == ':') {
-      masks.colon |= bit;
-    } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
-      masks.odd |= bit;
-    }
+    if (data[i] == '\n') masks.lf |= bit;
+    if (data[i] < 0x20 || data[i] == 0x7f) masks.control |= bit;
   }
   return masks;
 }

@@ -16,13 +16,16 @@ bool NameTable::Set(const char* text, size_t length, int special, uint32_t marke
     Name& name = table.names_[id];
     name.length = static_cast<uint8_t>(size);
     std::memcpy(name.bytes, text, size);
-    uint8_t& first = table.first_[SlotOf(reinterpret_cast<const uint8_t*>(text), size)];
+    const auto* bytes = reinterpret_cast<const uint8_t*>(text);
+    name.id = id | (id < 32 && (marked >> id & 1) != 0 ? kMarked : 0);
+    name.first = First(bytes, size, size);
+    name.last = size > 8 ? Load<uint64_t>(bytes + size - 8) : name.first;
+    uint8_t& first = table.first_[SlotOf(name.first, name.last)];
     name.next = first;
     first = static_cast<uint8_t>(id);
     text = line_end + 1;
   }
   table.special_ = special < id ? special : id;
-  table.marked_ = marked;
   *this = table;
   return true;
 }

@@ -14,6 +14,7 @@ class NameTable {
  public:
   static constexpr int kMaxNames = 256;    // ids fit in a byte; 0 is "not in the table"
   static constexpr size_t kMaxBytes = 40;  // of one name
+  static constexpr int32_t kMarked = 1 << 9;
 
   // Replaces the table: lower-cased names without control bytes, each followed by LF, which
   // get the ids 1, 2, ... in their order. Records of the ids up to `special` are listed apart;
@@ -22,51 +23,58 @@ class NameTable {
   bool Set(const char* text, size_t length, int special, uint32_t marked);
 
   int special() const { return special_; }
-  bool Marked(int id) const { return id < 32 && (marked_ >> id & 1) != 0; }
 
-  // The id of the `length` > 0 bytes at `name`, or 0. They must hold no control bytes, which
-  // folding could turn into letters.
-  int Find(const uint8_t* name, size_t length) const {
+  // The id of the `length` > 0 bytes at `name` with kMarked where it is, or 0. They must hold no
+  // control bytes, which folding could turn into letters. The bytes up to name[readable] may be
+  // read as well.
+  [[gnu::always_inline]] int32_t Find(const uint8_t* name, size_t length, size_t readable) const {
     if (length > kMaxBytes) return 0;
-    int id = first_[SlotOf(name, length)];
-    while (id != 0) {
-      const Name& entry = names_[id];
-      if (entry.length == length && Same(name, entry.bytes, length)) return id;
-      id = entry.next;
+    const uint64_t first = First(name, length, readable);
+    const uint64_t last = length > 8 ? Load<uint64_t>(name + length - 8) | kFold : first;
+    const Name* entry = &names_[first_[SlotOf(first, last)]];
+    // The entry 0, which ends a chain, is as long as no name.
+    while (entry->first != first || entry->last != last || entry->length != length ||
+           (length > 16 && !SameMiddle(name, entry->bytes, length))) {
+      if (entry->length == 0) return 0;
+      entry = &names_[entry->next];
     }
-    return 0;
+    return entry->id;
   }
 
  private:
-  struct Name {
+  struct alignas(64) Name {
+    uint64_t first;  // see First
+    uint64_t last;   // the last eight bytes of a name longer than that
     uint8_t length;
     uint8_t next;  // id of another name in the same slot
+    int32_t id;    // as Find returns it
     char bytes[kMaxBytes];
   };
 
   static constexpr uint32_t kSlots = 512;
   static constexpr uint64_t kFold = 0x2020202020202020;
 
-  static uint32_t SlotOf(const uint8_t* name, size_t length) {
-    const uint32_t first = name[0] | 0x20u, last = name[length - 1] | 0x20u;
-    return (static_cast<uint32_t>(length) * 19 + first * 3 + last * 37) % kSlots;
+  // The first eight bytes, folded to lower case, as a little-endian number; zeros behind a
+  // shorter name. Folding leaves '-' and digits as they are.
+  static uint64_t First(const uint8_t* name, size_t length, size_t readable) {
+    if (length >= 8) return Load<uint64_t>(name) | kFold;
+    uint64_t word = 0;
+    if (readable >= 8) {
+      word = Load<uint64_t>(name);
+    } else {
+      std::memcpy(&word, name, length);
+    }
+    return (word | kFold) & ((uint64_t{1} << (length * 8)) - 1);
   }
 
-  // Folding leaves '-' and digits as they are. The last bytes may be compared twice.
-  static bool Same(const uint8_t* a, const char* b, size_t length) {
-    if (length >= 8) {
-      for (size_t i = 0; i + 8 < length; i += 8) {
-        if ((Load<uint64_t>(a + i) | kFold) != Load<uint64_t>(b + i)) return false;
-      }
-      return (Load<uint64_t>(a + length - 8) | kFold) == Load<uint64_t>(b + length - 8);
-    }
-    if (length >= 4) {
-      constexpr auto kHalf = static_cast<uint32_t>(kFold);
-      return (Load<uint32_t>(a) | kHalf) == Load<uint32_t>(b) &&
-             (Load<uint32_t>(a + length - 4) | kHalf) == Load<uint32_t>(b + length - 4);
-    }
-    for (size_t i = 0; i < length; ++i) {
-      if ((a[i] | 0x20) != b[i]) return false;
+  static uint32_t SlotOf(uint64_t first, uint64_t last) {
+    return static_cast<uint32_t>((first * 31 + last) * 0x9e3779b97f4a7c15 >> 55);
+  }
+
+  // Whether what is between the first and the last eight bytes is the same.
+  static bool SameMiddle(const uint8_t* a, const char* b, size_t length) {
+    for (size_t i = 8; i + 8 < length; i += 8) {
+      if ((Load<uint64_t>(a + i) | kFold) != Load<uint64_t>(b + i)) return false;
     }
     return true;
   }
@@ -81,7 +89,6 @@ class NameTable {
   Name names_[kMaxNames] = {};
   uint8_t first_[kSlots] = {};
   int special_ = 0;
-  uint32_t marked_ = 0;
 };
 
 }  // namespace millrace

@@ -1,4 +1,4 @@
-// See scan_fields.h. Works on blocks of 64 bytes: three masks for a block, then one step
+// See scan_fields.h. Works on blocks of 64 bytes: two masks for a block, then one step
 // for each line in it; the state of an unfinished line goes from block to block.
 #include "scan/scan_fields.h"
 
@@ -9,13 +9,26 @@
 #include "scan/line_collector.h"
 
 namespace millrace {
+namespace {
+
+// Of the control bytes in a block: HTAB is none of the odd ones, nor what the first LF of the
+// next block stands behind.
+uint64_t WithoutHarmless(uint64_t odds, const uint8_t* block, int32_t left) {
+  for (uint64_t rest = odds; rest != 0; rest &= rest - 1) {
+    const int at = std::countr_zero(rest);
+    const bool ends = at == kBlock - 1 && left > kBlock && block[kBlock] == '\n';
+    if (block[at] == '\t' || ends) odds &= ~(rest & -rest);
+  }
+  return odds;
+}
+
+}  // namespace
 
 void ScanFields(const uint8_t* data, int32_t length, int32_t from, size_t readable,
                 const NameTable& names, FieldRecord* records, int32_t capacity,
                 ScanReport* report) {
   LineCollector lines(data, from, readable, names, records, capacity, report);
-  int32_t colon = -1;  // the first one of the current line, when it is in an earlier block
-  bool odd = false;    // the line holds an odd byte that is not in front of its LF
+  bool odd = false;  // the line holds an odd byte that is not in front of its LF
   for (int32_t at = from; at < length; at += kBlock) {
     BlockMasks masks;
     if (static_cast<size_t>(at) + kBlock <= readable) {
@@ -28,32 +41,26 @@ void ScanFields(const uint8_t* data, int32_t length, int32_t from, size_t readab
     if (length - at < kBlock) {
       const uint64_t valid = (uint64_t{1} << (length - at)) - 1;
       masks.lf &= valid;
-      masks.colon &= valid;
-      masks.odd &= valid;
+      masks.control &= valid;
     }
     // What stands in front of an LF is looked at with the line; nearly always it is a CR.
-    uint64_t odds = masks.odd & ~(masks.lf >> 1);
-    if (odds >> (kBlock - 1) != 0 && at + kBlock < length && data[at + kBlock] == '\n') {
-      odds &= ~(uint64_t{1} << (kBlock - 1));
+    uint64_t odds = masks.control & ~(masks.lf | masks.lf >> 1);
+    if (odds != 0) [[unlikely]] {
+      odds = WithoutHarmless(odds, data + at, length - at);
     }
-    // Colons and odd bytes of lines that have ended are taken out of their masks.
-    uint64_t colons = masks.colon;
+    // Odd bytes of lines that have ended are taken out of their mask.
     for (uint64_t ends = masks.lf; ends != 0; ends &= ends - 1) {
-      const uint64_t line = ends ^ (ends - 1);
-      if (colon < 0 && (colons & line) != 0) colon = at + std::countr_zero(colons);
       if (odds != 0) [[unlikely]] {
+        const uint64_t line = ends ^ (ends - 1);
         odd = odd || (odds & line) != 0;
         odds &= ~line;
       }
-      if (!lines.Add(at + std::countr_zero(ends), colon, odd)) {
+      if (!lines.Add(at + std::countr_zero(ends), odd)) {
         lines.Finish();
         return;
       }
-      colons &= ~line;
-      colon = -1;
       odd = false;
     }
-    if (colon < 0 && colons != 0) colon = at + std::countr_zero(colons);
     odd = odd || odds != 0;
   }
   lines.Finish();

@@ -12,8 +12,8 @@
 namespace millrace {
 
 // Flags of a line, in bits 8 and up of FieldRecord::id_flags.
-inline constexpr int32_t kFieldCanonical = 1 << 8;  // "Name: value CR LF", no other blanks
-inline constexpr int32_t kFieldMarked = 1 << 9;     // the name table says so
+inline constexpr int32_t kFieldCanonical = 1 << 8;           // "Name: value CR LF", no other blanks
+inline constexpr int32_t kFieldMarked = NameTable::kMarked;  // the name table says so
 inline constexpr int32_t kFieldBad = 1 << 10;       // NUL, CTL but HTAB, DEL, CR without LF
 inline constexpr int32_t kFieldIndented = 1 << 11;  // begins with SP or HTAB
 inline constexpr int32_t kFieldNameless = 1 << 12;  // no colon, or nothing before it

@@ -7,17 +7,13 @@ namespace millrace {
 void ScanFieldsScalar(const uint8_t* data, int32_t length, int32_t from, const NameTable& names,
                       FieldRecord* records, int32_t capacity, ScanReport* report) {
   LineCollector lines(data, from, 0, names, records, capacity, report);
-  int32_t colon = -1;
   bool odd = false;
   for (int32_t i = from; i < length; ++i) {
     const uint8_t byte = data[i];
     if (byte == '\n') {
-      if (!lines.Add(i, colon, odd)) break;
-      colon = -1;
+      if (!lines.Add(i, odd)) break;
       odd = false;
-    } else if (byte == ':') {
-      if (colon < 0) colon = i;
-    } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
+    } else if (IsOdd(byte)) {
       odd = odd || i + 1 == length || data[i + 1] != '\n';
     }
   }

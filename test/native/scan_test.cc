@@ -271,6 +271,6 @@ TEST(a_table_takes_names_of_a_size_and_keeps_what_it_has_otherwise) {
   std::string many;
   for (int i = 0; i < 256; ++i) many += "x\n";
   EXPECT(!table.Set(many.data(), many.size(), 0, 0));
-  EXPECT_EQ(table.Find(reinterpret_cast<const uint8_t*>("BC"), 2), 2);
-  EXPECT_EQ(table.Find(reinterpret_cast<const uint8_t*>("bd"), 2), 0);
+  EXPECT_EQ(table.Find(reinterpret_cast<const uint8_t*>("BC"), 2, 2), 2);
+  EXPECT_EQ(table.Find(reinterpret_cast<const uint8_t*>("bd"), 2, 2), 0);
 }
