@@ -9,6 +9,7 @@ import {
   DEFAULT_BODY_TEMP_PATH,
   type BodyTempPath,
 } from '../modules/body-file-rows.js';
+import { proxyHttpVersion } from '../modules/proxy-rows.js';
 import type { BodyFilePolicy, LocationConfig } from '../proxy/runtime.js';
 import { TempFiles } from '../proxy/temp-files.js';
 import type { BlockSettings } from './settings.js';
@@ -27,14 +28,15 @@ function holds({ args, block }: DirectiveNode, pattern: RegExp): boolean {
 export class BodyFiles {
   readonly #parse: ParseContext;
   readonly #folders = new Map<string, TempFiles>();
+  readonly #prepared = new Set<TempFiles>();
 
   constructor(parse: ParseContext) {
     this.#parse = parse;
   }
 
-  /** Those that a location uses. */
+  /** Those that are there. */
   folders(): readonly TempFiles[] {
-    return [...this.#folders.values()];
+    return [...this.#prepared];
   }
 
   /** What a location does with bodies. Makes the folder where it is missing: throws an Error with `code` when that fails. */
@@ -45,22 +47,31 @@ export class BodyFiles {
 
   #policy(settings: BlockSettings): BodyFilePolicy | undefined {
     const mode = settings.get(clientBodyInFileOnly);
-    if (mode === 'off' && !settings.mentions((node) => holds(node, FILE))) return undefined;
+    const which = this.#which(settings);
+    if (which === undefined) return undefined;
     const where = settings.get(clientBodyTempPath) ?? {
       path: this.#parse.prefixPath(DEFAULT_BODY_TEMP_PATH),
       levels: [],
     };
-    return { directory: this.#folder(where), always: mode !== 'off', removal: REMOVAL[mode] };
+    const directory = this.#folder(where);
+    // Where files are rare, the folder is made with the first one.
+    if (which !== 'lengthless' && !this.#prepared.has(directory)) {
+      directory.prepare();
+      this.#prepared.add(directory);
+    }
+    return { directory, which, removal: REMOVAL[mode] };
+  }
+
+  #which(settings: BlockSettings): BodyFilePolicy['which'] | undefined {
+    if (settings.get(clientBodyInFileOnly) !== 'off') return 'all';
+    if (settings.mentions((node) => holds(node, FILE))) return 'long';
+    return settings.get(proxyHttpVersion) === '1.0' ? 'lengthless' : undefined;
   }
 
   #folder({ path, levels }: BodyTempPath): TempFiles {
     const key = `${levels.join()} ${path}`;
-    let folder = this.#folders.get(key);
-    if (folder === undefined) {
-      folder = new TempFiles(path, levels);
-      folder.prepare();
-      this.#folders.set(key, folder);
-    }
+    const folder = this.#folders.get(key) ?? new TempFiles(path, levels);
+    this.#folders.set(key, folder);
     return folder;
   }
 }

@@ -170,7 +170,7 @@ export interface HttpServerLocationDirectives {
   readonly proxy_request_buffering?: Flag;
   /** Whether a backend may finish its answer after the client has left; else its connection is closed at once (499 in the log). */
   readonly proxy_ignore_client_abort?: Flag;
-  /** Version of the requests to the backend. */
+  /** Version of the requests to the backend. For 1.0 a chunked body is read to its end first, since its length has to be known: into memory, or into a file where it is longer than `client_body_buffer_size`. */
   readonly proxy_http_version?: '1.0' | '1.1';
   /** In which cases a request is passed to the next backend, before anything was sent to the client. */
   readonly proxy_next_upstream?: Words;

@@ -186,7 +186,7 @@ export const proxyHttpVersion = directive<'1.0' | '1.1'>({
   default: '1.1',
   syntax: '1.0 | 1.1',
   defaultText: '1.1',
-  doc: 'Version of the requests to the backend.',
+  doc: 'Version of the requests to the backend. For 1.0 a chunked body is read to its end first, since its length has to be known: into memory, or into a file where it is longer than `client_body_buffer_size`.',
 });
 
 /** The conditions of `proxy_next_upstream`. */

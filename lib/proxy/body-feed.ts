@@ -195,7 +195,7 @@ export class BodyFeed implements BodySink, BodyFileOwner {
   #openFile(): boolean {
     const exchange = this.#exchange;
     const { bodyFile } = exchange.location;
-    if (bodyFile === undefined) return false;
+    if (bodyFile === undefined || !this.#sender.spills) return false;
     exchange.bodyFile = new BodyFile(exchange, bodyFile, this);
     this.#sender.replay.moveTo(exchange.bodyFile);
     return true;

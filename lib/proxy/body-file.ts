@@ -174,7 +174,7 @@ export class BodyFile {
   #create(): void {
     this.#busy = true;
     this.#policy.directory.create((fd, path, failure) => {
-      const { removal, always } = this.#policy;
+      const { removal, which } = this.#policy;
       if (fd >= 0) {
         this.#fd = fd;
         this.path = path;
@@ -190,7 +190,7 @@ export class BodyFile {
           return;
         }
         this.#exchange.log(
-          always ? 'notice' : 'warn',
+          which === 'all' ? 'notice' : 'warn',
           `a client request body is buffered to a temporary file ${path}`,
         );
         this.#work();

@@ -81,14 +81,20 @@ export class RequestSender {
   get collects(): number {
     const { body, head, location } = this.#exchange;
     const { bodyFile } = location;
-    if (!this.readsBody) return bodyFile?.always === true && this.#announcesNothing() ? TO_FILE : 0;
+    if (!this.readsBody) return bodyFile?.which === 'all' && this.#announcesNothing() ? TO_FILE : 0;
     if (!this.#plan.config.requestBuffering && this.sendsBody && !this.#loses()) return 0;
-    const mayBeFile = bodyFile !== undefined && !body.begun;
-    if (mayBeFile && bodyFile.always) return TO_FILE;
+    const mayBeFile = this.spills && !body.begun;
+    if (mayBeFile && bodyFile?.which === 'all') return TO_FILE;
     if (head.contentLength > location.clientBodyBufferSize) return mayBeFile ? TO_FILE : 0;
     if (location.quotesBody) return body.left ? TO_MEMORY : 0;
     if (!this.sendsBody || body.arrived) return 0;
     return this.#plan.forwardsExpect && body.untouched && !mayBeFile ? 0 : TO_MEMORY;
+  }
+
+  /** Whether a body that does not fit into memory goes to a file. */
+  get spills(): boolean {
+    const { bodyFile } = this.#exchange.location;
+    return bodyFile !== undefined && (bodyFile.which !== 'lengthless' || this.#loses());
   }
 
   /** A body of no bytes: it becomes a file, as in nginx. */

@@ -41,8 +41,11 @@ export interface ErrorPage {
 /** Bodies that are kept in files. */
 export interface BodyFilePolicy {
   readonly directory: TempFiles;
-  /** Every body that is read before a backend is asked; else those that are too long for memory. */
-  readonly always: boolean;
+  /**
+   * Every body that is read before a backend is asked; those that are too long for memory; or
+   * of these only chunked ones for a backend of HTTP/1.0, which has to know the length.
+   */
+  readonly which: 'all' | 'long' | 'lengthless';
   /** When its name goes: at its creation (what is open stays readable), with its request, or never. */
   readonly removal: 'at once' | 'afterwards' | 'never';
 }

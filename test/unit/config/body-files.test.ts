@@ -28,18 +28,18 @@ it('are those that the rows say, and too long ones where a text names the file',
   const policies = Object.fromEntries(
     compiled.server.locations.map(({ name, bodyFile }) => [
       name,
-      bodyFile && [bodyFile.always, bodyFile.removal],
+      bodyFile && `${bodyFile.which} ${bodyFile.removal}`,
     ]),
   );
   expect(policies).toEqual({
     '/off': undefined,
-    '/on': [true, 'never'],
-    '/on/in': [true, 'never'],
-    '/clean': [true, 'afterwards'],
+    '/on': 'all never',
+    '/on/in': 'all never',
+    '/clean': 'all afterwards',
     '/clean/off': undefined,
-    '/field': [false, 'at once'],
-    '/field/in': [false, 'at once'],
-    '/if': [false, 'at once'],
+    '/field': 'long at once',
+    '/field/in': 'long at once',
+    '/if': 'long at once',
     '/other': undefined,
   });
   const folders = compiled.server.locations.flatMap(({ bodyFile }) => bodyFile?.directory ?? []);
@@ -66,6 +66,16 @@ it('are read first where what is sent to a backend besides holds them', async ()
       location /inherits { } location /own { proxy_set_body x; proxy_method $request_body_file; } }`),
   );
   expect(quoting.server.locations.map(({ quotesBody }) => quotesBody)).toEqual([true, true]);
+});
+
+it('are chunked ones too where a backend has to know their length; their folder is made when it is needed', async () => {
+  const compiled = await compileText(
+    CONF('server { listen 80; location / { proxy_http_version 1.0; } }').replace('/bodies', '/lazy'),
+  );
+  const { bodyFile } = compiled.server.locations[0] ?? {};
+  expect([bodyFile?.which, bodyFile?.removal]).toEqual(['lengthless', 'at once']);
+  expect(compiled.main.folders).toEqual([]);
+  expect(readdirSync(folder)).not.toContain('lazy');
 });
 
 it('make no folder where nobody needs one', async () => {

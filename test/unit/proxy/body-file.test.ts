@@ -52,7 +52,7 @@ afterEach(() => {
 
 const policy = (given: Partial<BodyFilePolicy> = {}): BodyFilePolicy => ({
   directory: new TempFiles(folder, []),
-  always: true,
+  which: 'all',
   removal: 'afterwards',
   ...given,
 });
