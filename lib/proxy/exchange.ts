@@ -202,8 +202,13 @@ export class ExchangeImpl implements Exchange {
   onClientEnd(): void {
     // While a backend works for it, or the body is incomplete, a FIN is the client's departure.
     const gone = (this.body.left && this.body.reading) || this.proxy?.active === true;
-    if (gone && !this.#outlivesClient()) this.#clientLeft(this.#leftStatus());
+    if (gone && !this.#outlivesClient() && !this.#hasMoreToRead()) this.#clientLeft(this.#leftStatus());
     else this.writer.forceClose();
+  }
+
+  /** Reading is paused: the rest of the body may be there before the FIN, which is met again behind it. */
+  #hasMoreToRead(): boolean {
+    return this.downstream.connection.paused && this.proxy?.plan.config.ignoreClientAbort === true;
   }
 
   onClientGone(_errno: number): void {

@@ -362,4 +362,27 @@ describe('a client that leaves before the answer', () => {
     expect(done.filter((line) => line.startsWith('/kept'))).toHaveLength(3);
     expect(await descriptorsBack(proxy, before)).toBe(before);
   });
+
+  test('has sent what it has sent: with proxy_ignore_client_abort a FIN behind a long body cuts nothing off', async () => {
+    let received = 0;
+    await using backend = await startBackend(async ({ socket }) => {
+      socket.pause();
+      socket.on('data', (chunk) => (received += chunk.length));
+      await sleep(200);
+      socket.resume();
+    });
+    await using proxy = await startProxy(
+      (port) => `server { listen 127.0.0.1:${port}; client_max_body_size 0; location / {
+        proxy_pass http://127.0.0.1:${backend.port}; proxy_ignore_client_abort on; } }`,
+    );
+    const client = await Peer.connect(proxy.port);
+    const length = 16 * 1024 * 1024;
+    client.send(`${CHUNKED}${length.toString(16)}\r\n`);
+    client.send(Buffer.alloc(length, 'x'));
+    client.send('\r\n0\r\n\r\n');
+    client.end();
+    for (let i = 0; i < 400 && received < length; i++) await sleep(10);
+    expect(received).toBeGreaterThan(length);
+    client.close();
+  });
 });
