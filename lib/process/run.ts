@@ -14,6 +14,7 @@ import type { LogFiles } from '../modules/log-files.js';
 import { ProxyEngine } from '../proxy/engine.js';
 import { Reactor } from '../reactor/reactor.js';
 import { Deferred } from '../util/deferred.js';
+import { IdleMemory } from './idle-memory.js';
 import { removePidFile, writePidFile } from './pid-file.js';
 import { listenToSignals } from './signals.js';
 import { becomeUser, resolveUser } from './user.js';
@@ -40,6 +41,7 @@ export async function runUntilStopped(options: RunOptions): Promise<void> {
       const engine = new ProxyEngine(reactor, compiled.runtime);
       engine.listen();
       const signals = new Signals(engine, options);
+      const memory = process.env['MILLRACE_IDLE_COLLECTION'] === 'off' ? undefined : new IdleMemory(reactor);
       try {
         // From here on somebody may send signals: they are listened to already.
         if (pidPath !== undefined) writePidFile(pidPath);
@@ -47,6 +49,7 @@ export async function runUntilStopped(options: RunOptions): Promise<void> {
         await options.onReady?.(engine.addresses);
         await signals.ended;
       } finally {
+        memory?.stop();
         signals.close();
         if (pidPath !== undefined) removePidFile(pidPath);
       }

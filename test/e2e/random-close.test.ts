@@ -27,7 +27,8 @@ function runSoak(requests: number, ...more: readonly string[]): Promise<SoakResu
   const contestant = IS_MILLRACE ? 'millrace' : 'nginx';
   const seed = process.env['MILLRACE_E2E_SEED'] ?? String(Math.floor(Math.random() * 1e9));
   const args = [SOAK, '--json', '--requests', String(requests), '--seed', seed, '--contestant', contestant];
-  args.push(...more);
+  // Too few to say anything about memory.
+  args.push('--warm-up', '0', '--quiet', '0', ...more);
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...(IS_MILLRACE ? { MILLRACE_BINARY: BINARY } : {}) },
