@@ -179,12 +179,15 @@ export class ExchangeImpl implements Exchange {
     this.#disconnect(this.response.status === 444);
   }
 
-  /** Both sides of an upgraded connection are closed. */
-  tunnelClosed(): void {
-    const { downstream } = this;
+  /** Somebody wants to know how it ended, or holds it. */
+  get reportsEnd(): boolean {
+    return this.awaited || this.location.logHandlers.length > 0;
+  }
+
+  /** Both sides of an upgraded connection are closed, or nobody will ask about them. */
+  tunnelEnded(): void {
     this.completed = true;
     this.#end();
-    this.context.forget(downstream);
   }
 
   /** The request's body, thrown away after the answer, has been read to its end. */
@@ -304,6 +307,11 @@ export class ExchangeImpl implements Exchange {
    */
   retainHead(): boolean {
     return this.#kept.used || this.#kept.keep(this.head, this.headLength);
+  }
+
+  /** The head stays for as long as a tunnel is open. */
+  shrinkHead(): void {
+    if (this.#kept.used) this.#kept.keepSmall(this.head, this.headLength);
   }
 
   // Module API
@@ -435,16 +443,20 @@ export class ExchangeImpl implements Exchange {
 
   log(level: LogLevel, message: string): void {
     const log = this.location.errorLog;
-    if (!log.enabled(level)) return;
-    const { client, downstream, head } = this;
-    let text = `${message}, client: ${client.remoteAddress}, server: ${this.serverName}`;
+    if (log.enabled(level)) log.write(level, message + this.about, this.downstream.serial);
+  }
+
+  /** Who asked for what, as error logs say it behind a message. */
+  get about(): string {
+    const { client, head } = this;
+    let text = `, client: ${client.remoteAddress}, server: ${this.serverName}`;
     if (head.complete) {
       text += `, request: "${this.method} ${this.request.target} ${this.request.protocol}"`;
       if (this.proxy?.used === true) text += this.proxy.logContext();
       const host = this.request.header('host');
       if (host !== undefined) text += `, host: "${host}"`;
     }
-    log.write(level, text, downstream.serial);
+    return text;
   }
 
   get finished(): boolean {

@@ -4,7 +4,7 @@
  */
 import type { MessageHead } from '../http/message-head.js';
 import type { BlockPool } from './memory.js';
-import { blockSizeFor } from './memory.js';
+import { blockSizeFor, smallSizeFor } from './memory.js';
 
 export class KeptHead {
   readonly #blocks: BlockPool;
@@ -22,7 +22,16 @@ export class KeptHead {
 
   /** Copies `length` bytes of the head and what is known of them. False when the arena is exhausted. */
   keep(head: MessageHead, length: number): boolean {
-    const size = blockSizeFor(head.recordBytes + length);
+    return this.#keepIn(blockSizeFor(head.recordBytes + length), head, length);
+  }
+
+  /** As {@link keep}, for long, in as little room as there is; also for a head that is kept already. */
+  keepSmall(head: MessageHead, length: number): boolean {
+    const size = smallSizeFor(head.recordBytes + length);
+    return (this.used && size >= this.#size) || this.#keepIn(size, head, length);
+  }
+
+  #keepIn(size: number, head: MessageHead, length: number): boolean {
     const block = this.#blocks.acquire(size);
     if (block < 0) return false;
     head.copyTo(block, length);

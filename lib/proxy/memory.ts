@@ -1,21 +1,31 @@
 /**
- * The engine's use of the arena: a short list of free blocks in front of the native
+ * The engine's use of the arena: short lists of free blocks in front of the native
  * allocator, and constants of the configuration.
  */
 import type { NativeBinding } from '../native/binding.js';
 import type { ArenaBytes } from './segment-writer.js';
+import { SlotList } from './slot-list.js';
 
-/** The size nearly every request head fits in. */
-export const SMALL_BLOCK_BYTES = 4096;
-/** Free small blocks kept here; more go back to the native allocator. */
-const KEEP_FREE = 256;
+/** The smallest block that the native allocator has. */
+export const PAGE_BYTES = 4096;
+/** The smallest part of one. */
+const SMALLEST_BYTES = 1024;
 const LARGEST_BLOCK_BYTES = 1 << 20;
+/** Free pages kept here; more go back to the native allocator. */
+const KEEP_PAGES = 256;
 
-type Allocator = Pick<NativeBinding, 'acquireBlock' | 'releaseBlock'>;
+export type Allocator = Pick<NativeBinding, 'acquireBlock' | 'releaseBlock'>;
 
 /** The smallest size a block may be asked for that holds `bytes`: a power of two from 4 KB on. */
 export function blockSizeFor(bytes: number): number {
-  let size = SMALL_BLOCK_BYTES;
+  let size = PAGE_BYTES;
+  while (size < bytes) size *= 2;
+  return size;
+}
+
+/** Likewise, from 1 KB on: for what stays for long. */
+export function smallSizeFor(bytes: number): number {
+  let size = SMALLEST_BYTES;
   while (size < bytes) size *= 2;
   return size;
 }
@@ -23,34 +33,49 @@ export function blockSizeFor(bytes: number): number {
 /** Blocks of the arena. */
 export class BlockPool {
   readonly #native: Allocator;
-  readonly #free: number[] = [];
+  readonly #quarters: SlotList;
+  readonly #halves: SlotList;
+  readonly #pages: number[] = [];
 
   constructor(native: Allocator) {
     this.#native = native;
+    this.#quarters = new SlotList(this, PAGE_BYTES, SMALLEST_BYTES);
+    this.#halves = new SlotList(this, PAGE_BYTES, 2 * SMALLEST_BYTES);
   }
 
-  /** An offset, or -1 when the arena is exhausted or the size exceeds 1 MB. `size` as of {@link blockSizeFor}. */
+  /**
+   * An offset, or -1 when the arena is exhausted or the size exceeds 1 MB. `size` as of
+   * {@link blockSizeFor} or {@link smallSizeFor}.
+   */
   acquire(size: number): number {
-    if (size === SMALL_BLOCK_BYTES) {
-      const block = this.#free.pop();
-      if (block !== undefined) return block;
+    if (size === PAGE_BYTES) {
+      const page = this.#pages.pop();
+      if (page !== undefined) return page;
     }
     if (size > LARGEST_BLOCK_BYTES) return -1;
+    if (size < PAGE_BYTES) return this.#partsOf(size).acquire();
     const offset = this.#native.acquireBlock(size);
     return offset < 0 ? -1 : offset;
   }
 
   release(offset: number, size: number): void {
-    if (size === SMALL_BLOCK_BYTES && this.#free.length < KEEP_FREE) {
-      this.#free.push(offset);
+    if (size === PAGE_BYTES && this.#pages.length < KEEP_PAGES) {
+      this.#pages.push(offset);
       return;
     }
-    this.#native.releaseBlock(offset, size);
+    if (size < PAGE_BYTES) this.#partsOf(size).release(offset);
+    else this.#native.releaseBlock(offset, size);
+  }
+
+  #partsOf(size: number): SlotList {
+    return size === SMALLEST_BYTES ? this.#quarters : this.#halves;
   }
 
   /** Gives every kept block back. */
   drain(): void {
-    for (const offset of this.#free.splice(0)) this.#native.releaseBlock(offset, SMALL_BLOCK_BYTES);
+    this.#quarters.drain();
+    this.#halves.drain();
+    for (const offset of this.#pages.splice(0)) this.#native.releaseBlock(offset, PAGE_BYTES);
   }
 }
 

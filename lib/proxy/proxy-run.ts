@@ -471,8 +471,11 @@ export class ProxyRun implements FeedOwner {
     this.#feed.stop();
     const peer = this.#peer;
     this.#peer = null;
+    // This run may serve another exchange while the tunnel is open.
+    const group = this.#group;
+    const context = this.#context;
     openTunnel(exchange, up, this.response.head, this.#plan, offset, length, () => {
-      if (peer !== null) this.#group.release(peer, false, this.#context.nowMs);
+      if (peer !== null) group.release(peer, false, context.nowMs);
     });
   }
 

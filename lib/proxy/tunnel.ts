@@ -6,11 +6,16 @@
 import type { ResponseHead } from '../http/response-head.js';
 import type { Connection, ConnectionHandler } from '../reactor/connection.js';
 import type { AttemptRecord } from './attempts.js';
+import type { EngineContext } from './context.js';
+import type { Downstream } from './downstream.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
+import type { ErrorLog } from './runtime.js';
 import { writeStatusLine, writeUpstreamFields } from './response-lines.js';
 import { writeServerDate } from './signature.js';
 import type { UpstreamConnection } from './upstream-connection.js';
+
+const TIMED_OUT = 'upstream timed out (110: Connection timed out) while proxying upgraded connection';
 
 /** One direction's receiving end. */
 class TunnelEnd implements ConnectionHandler {
@@ -54,26 +59,47 @@ class TunnelEnd implements ConnectionHandler {
 }
 
 class Tunnel {
-  readonly #exchange: ExchangeImpl;
-  readonly #client: Connection;
+  readonly #context: EngineContext;
+  readonly #downstream: Downstream;
   readonly #backend: Connection;
   readonly #timeoutMs: number;
+  readonly #sendTimeoutMs: number;
   readonly #onClose: () => void;
-  readonly #attempt: AttemptRecord | undefined;
+  readonly #errorLog: ErrorLog;
+  /** While somebody will ask what has happened; see {@link forget}. */
+  #exchange: ExchangeImpl | null;
+  #attempt: AttemptRecord | undefined;
+  /** What error logs say behind a message, without an exchange to ask. */
+  #about = '';
   #ends = 0;
   #closed = false;
 
   constructor(exchange: ExchangeImpl, backend: Connection, timeoutMs: number, onClose: () => void) {
     this.#exchange = exchange;
-    this.#client = exchange.downstream.connection;
+    this.#context = exchange.context;
+    this.#downstream = exchange.downstream;
     this.#backend = backend;
     this.#timeoutMs = timeoutMs;
+    this.#sendTimeoutMs = exchange.location.sendTimeoutMs;
     this.#attempt = exchange.proxy?.attempts.at(-1);
+    this.#errorLog = exchange.location.errorLog;
     this.#onClose = onClose;
   }
 
+  /** Nobody will ask: the exchange ends here, and may serve another request. */
+  forget(): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    if (this.#errorLog.enabled('info')) this.#about = exchange.about;
+    this.#exchange = null;
+    this.#attempt = undefined;
+    exchange.tunnelEnded();
+  }
+
   count(fromClient: boolean, length: number): void {
-    const { writer, body } = this.#exchange;
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    const { writer, body } = exchange;
     const attempt = this.#attempt;
     if (fromClient) {
       body.bytesReceived += length;
@@ -87,7 +113,7 @@ class Tunnel {
 
   /** The backend's connection carries the deadline for both. */
   touch(): void {
-    if (!this.#closed) this.#backend.setDeadline(this.#exchange.nowMs + this.#timeoutMs);
+    if (!this.#closed) this.#backend.setDeadline(this.#context.nowMs + this.#timeoutMs);
   }
 
   ended(): void {
@@ -102,11 +128,11 @@ class Tunnel {
       connection.reset();
       return;
     }
-    this.#exchange.log(
-      'info',
-      'upstream timed out (110: Connection timed out) while proxying upgraded connection',
-    );
-    this.#client.destroy();
+    if (this.#errorLog.enabled('info')) {
+      const about = this.#exchange === null ? this.#about : this.#exchange.about;
+      this.#errorLog.write('info', TIMED_OUT + about, this.#downstream.serial);
+    }
+    this.#downstream.destroy();
     this.#backend.destroy();
     this.#end();
   }
@@ -114,14 +140,14 @@ class Tunnel {
   /** One side is closed: the other gets what is queued for it, within `send_timeout`. */
   close(): void {
     if (this.#closed) return;
-    this.#flush(this.#client);
+    this.#flush(this.#downstream.connection);
     this.#flush(this.#backend);
     this.#end();
   }
 
   #flush(connection: Connection): void {
     if (connection.queuedBytes > 0) {
-      connection.setDeadline(this.#exchange.nowMs + this.#exchange.location.sendTimeoutMs);
+      connection.setDeadline(this.#context.nowMs + this.#sendTimeoutMs);
     }
     connection.close();
   }
@@ -130,7 +156,8 @@ class Tunnel {
   #end(): void {
     this.#closed = true;
     this.#onClose();
-    this.#exchange.tunnelClosed();
+    this.#exchange?.tunnelEnded();
+    this.#context.forget(this.#downstream);
   }
 }
 
@@ -189,4 +216,6 @@ export function openTunnel(
   }
   downstream.releaseInput();
   tunnel.touch();
+  if (exchange.reportsEnd) exchange.shrinkHead();
+  else tunnel.forget();
 }

@@ -274,7 +274,8 @@ export class UpstreamResponse {
 
   #switch(offset: number, length: number): void {
     const { head } = this;
-    const retained = this.#exchange.location.logHandlers.length > 0 && this.#kept.keep(head, head.length);
+    const retained =
+      this.#exchange.location.logHandlers.length > 0 && this.#kept.keepSmall(head, head.length);
     this.begun = true;
     this.#owner.onSwitch(offset, length);
     this.#stash.release();

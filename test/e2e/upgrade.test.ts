@@ -96,16 +96,19 @@ describe('a tunnel', () => {
     });
     await using proxy = await startProxy(
       (port) =>
-        `log_format t '$status $body_bytes_sent $sent_http_connection $sent_http_upgrade';
+        `log_format t '$status $body_bytes_sent $sent_http_connection $sent_http_upgrade $request $http_agent $upstream_http_upgrade';
         ${UPGRADING(port, backend.port, 'access_log access.log t;')}`,
     );
     const client = await Peer.connect(proxy.port);
-    client.send(HEAD);
+    // More than a quarter of a page.
+    const agent = `${'a'.repeat(1500)}z`;
+    client.send(HEAD.replace('Host: a\r\n', `Host: a\r\nAgent: ${agent}\r\n`));
     await client.readMessage();
     client.send('bye');
     await client.waitEnd();
     client.close();
-    await proxy.readUntil('access.log', /^101 5 upgrade echo$/m);
+    const line = `101 5 upgrade echo GET /chat HTTP/1.1 ${agent} echo\n`;
+    await proxy.readUntil('access.log', new RegExp(`^${line}$`, 'm'));
   });
 
   test('ends on both sides when one side ends', async () => {
@@ -195,6 +198,34 @@ describe('a tunnel', () => {
     await client.readMessage();
     expect(await client.readToEnd()).toBe('12345');
     client.close();
+    const line = /upstream timed out .* while proxying upgraded connection, client: 127\.0\.0\.1, server: .*/;
+    const log = await proxy.readUntil('error.log', line);
+    expect(line.exec(log)?.[0]).toContain(', request: "GET /chat HTTP/1.1", upstream: "http://127.0.0.1:');
+  });
+
+  test('goes on while others are served, and is not mistaken for one of them', async () => {
+    await using backend = await startBackend(async (connection) => {
+      const { target } = await connection.readMessage();
+      if (target !== '/chat') return connection.send(response(target ?? ''));
+      connection.send(SWITCHING);
+      connection.send(`echo ${await connection.readUntil('\n')}`);
+    });
+    await using proxy = await startProxy((port) => UPGRADING(port, backend.port));
+    const tunnels = await Promise.all(Array.from({ length: 10 }, () => Peer.connect(proxy.port)));
+    for (const tunnel of tunnels) {
+      tunnel.send(HEAD);
+      expect((await tunnel.readMessage()).status).toBe(101);
+      for (const target of ['/one', '/two']) {
+        const answer = await exchange(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+        expect([answer.status, answer.body]).toEqual([200, target]);
+      }
+    }
+    for (const [i, tunnel] of tunnels.entries()) {
+      tunnel.send(`${i}\n`);
+      expect(await tunnel.readUntil('\n')).toBe(`echo ${i}\n`);
+      tunnel.close();
+    }
+    expect(backend.errors).toEqual([]);
   });
 
   test('carries many megabytes to a reader that is slow', async () => {

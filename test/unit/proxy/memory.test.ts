@@ -1,6 +1,12 @@
 /** Blocks of the arena and constants in them, over an allocator that counts. */
 import { describe, expect, it } from 'vitest';
-import { ArenaConstants, BlockPool, SMALL_BLOCK_BYTES, blockSizeFor } from '../../../lib/proxy/memory.js';
+import {
+  ArenaConstants,
+  BlockPool,
+  PAGE_BYTES,
+  blockSizeFor,
+  smallSizeFor,
+} from '../../../lib/proxy/memory.js';
 import { CountingAllocator } from './support.js';
 
 const MEGABYTE = 1 << 20;
@@ -19,34 +25,59 @@ describe('blockSizeFor', () => {
   });
 });
 
+describe('smallSizeFor', () => {
+  it.each([
+    [1, 1024],
+    [1024, 1024],
+    [1025, 2048],
+    [2049, 4096],
+    [8193, 16_384],
+  ])('%d bytes need a block of %d', (bytes, size) => {
+    expect(smallSizeFor(bytes)).toBe(size);
+  });
+});
+
 describe('BlockPool', () => {
-  it('serves small blocks from its own list', () => {
+  it('puts what is small together on a page', () => {
     const allocator = new CountingAllocator(0, MEGABYTE);
     const pool = new BlockPool(allocator);
-    const block = pool.acquire(SMALL_BLOCK_BYTES);
-    pool.release(block, SMALL_BLOCK_BYTES);
+    const quarters = Array.from({ length: 4 }, () => pool.acquire(1024));
+    const halves = [pool.acquire(2048), pool.acquire(2048)];
+    expect(new Set([...quarters, ...halves]).size).toBe(6);
+    expect([...allocator.taken.values()]).toEqual([4096, 4096]);
+    for (const block of quarters) pool.release(block, 1024);
+    for (const block of halves) pool.release(block, 2048);
+    pool.drain();
+    expect(allocator.taken.size).toBe(0);
+  });
+
+  it('serves pages from its own list', () => {
+    const allocator = new CountingAllocator(0, MEGABYTE);
+    const pool = new BlockPool(allocator);
+    const block = pool.acquire(PAGE_BYTES);
+    pool.release(block, PAGE_BYTES);
     expect(allocator.released).toBe(0);
-    expect(pool.acquire(SMALL_BLOCK_BYTES)).toBe(block);
+    expect(pool.acquire(PAGE_BYTES)).toBe(block);
     expect(allocator.acquired).toBe(1);
-    const other = pool.acquire(SMALL_BLOCK_BYTES);
+    const other = pool.acquire(PAGE_BYTES);
     expect(other).not.toBe(block);
   });
 
   it('gives larger blocks back at once, with their size', () => {
     const allocator = new CountingAllocator(0, MEGABYTE);
     const pool = new BlockPool(allocator);
-    const small = pool.acquire(SMALL_BLOCK_BYTES);
+    const small = pool.acquire(PAGE_BYTES);
     const large = pool.acquire(16_384);
     pool.release(large, 16_384);
     expect([...allocator.taken.keys()]).toEqual([small]);
   });
 
-  it('keeps 256 small blocks and no more', () => {
+  it('keeps 256 pages and no more', () => {
     const allocator = new CountingAllocator(0, 2 * MEGABYTE);
     const pool = new BlockPool(allocator);
-    const blocks = Array.from({ length: 260 }, () => pool.acquire(SMALL_BLOCK_BYTES));
+    const blocks = Array.from({ length: 260 }, () => pool.acquire(PAGE_BYTES));
     expect(new Set(blocks).size).toBe(260);
-    for (const block of blocks) pool.release(block, SMALL_BLOCK_BYTES);
+    for (const block of blocks) pool.release(block, PAGE_BYTES);
     expect(allocator.taken.size).toBe(256);
     pool.drain();
     expect(allocator.taken.size).toBe(0);
@@ -55,12 +86,12 @@ describe('BlockPool', () => {
   });
 
   it('gives -1 when the arena is exhausted', () => {
-    const pool = new BlockPool(new CountingAllocator(0, SMALL_BLOCK_BYTES));
-    const block = pool.acquire(SMALL_BLOCK_BYTES);
+    const pool = new BlockPool(new CountingAllocator(0, PAGE_BYTES));
+    const block = pool.acquire(PAGE_BYTES);
     expect(block).toBe(0);
-    expect(pool.acquire(SMALL_BLOCK_BYTES)).toBe(-1);
-    pool.release(block, SMALL_BLOCK_BYTES);
-    expect(pool.acquire(SMALL_BLOCK_BYTES)).toBe(0);
+    expect(pool.acquire(PAGE_BYTES)).toBe(-1);
+    pool.release(block, PAGE_BYTES);
+    expect(pool.acquire(PAGE_BYTES)).toBe(0);
   });
 
   it('gives blocks of up to 1 MB', () => {
