@@ -463,6 +463,12 @@ export class ProxyRun implements FeedOwner {
       this.onBadHead('upstream switched protocols unasked');
       return;
     }
+    if (exchange.downstream.connection.closed) {
+      // The backend was let go on without its client; a tunnel has no use for that.
+      this.cancel();
+      exchange.onClientGone(0);
+      return;
+    }
     this.#state = IDLE;
     this.#attempt.status = 101;
     this.#attempt.headerTimeMs = this.#context.nowMs - this.#attempt.startedMs;

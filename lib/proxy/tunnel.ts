@@ -216,6 +216,8 @@ export function openTunnel(
   }
   downstream.releaseInput();
   tunnel.touch();
+  // Its FIN came while the backend was let go on.
+  if (client.readEnded) clientEnd.onEnd();
   if (exchange.reportsEnd) exchange.shrinkHead();
   else tunnel.forget();
 }

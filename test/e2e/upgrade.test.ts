@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { Deferred } from '../../lib/util/deferred.js';
 import { response, startAnswering, startBackend } from './support/backend.js';
 import { value, values } from './support/message.js';
-import { exchange, Peer } from './support/peer.js';
+import { exchange, Peer, type Ending } from './support/peer.js';
 import { IS_MILLRACE, startProxy } from './support/proxy.js';
 
 /** The usual lines of an nginx.conf for WebSockets. */
@@ -227,6 +228,29 @@ describe('a tunnel', () => {
     }
     expect(backend.errors).toEqual([]);
   });
+
+  test.runIf(IS_MILLRACE).each(['close', 'reset', 'end'] as const)(
+    'is not opened for a client that has left (%s)',
+    async (leave) => {
+      const ending = new Deferred<Ending>();
+      await using backend = await startBackend(async (connection) => {
+        await connection.readMessage();
+        client[leave]();
+        // Nothing says that the proxy has noticed: it lets the backend go on.
+        await sleep(200);
+        connection.send(SWITCHING);
+        ending.resolve(await connection.waitEnd());
+      });
+      await using proxy = await startProxy((port) =>
+        UPGRADING(port, backend.port, 'proxy_ignore_client_abort on;'),
+      );
+      const client = await Peer.connect(proxy.port);
+      client.send(HEAD);
+      // Long before proxy_read_timeout.
+      expect(await ending.promise).toBeDefined();
+      client.close();
+    },
+  );
 
   test('carries many megabytes to a reader that is slow', async () => {
     const total = 8 * 1024 * 1024;
