@@ -70,6 +70,8 @@ export class Downstream implements ConnectionHandler, Paced {
   #lingerUntilMs = 0;
   /** The speed at which it takes responses is watched. */
   #paced = false;
+  /** Bytes of the responses that are over since then. */
+  #sentBefore = 0;
 
   constructor(connection: Connection, context: EngineContext, servers: ListenerServers, serial: number) {
     this.connection = connection;
@@ -240,13 +242,13 @@ export class Downstream implements ConnectionHandler, Paced {
     this.#location = exchange.location;
     if (this.connection.closed) {
       // A log handler may have stopped the engine.
-      this.exchange = null;
+      this.#endExchange();
       this.#state = GONE;
       this.#release();
       return;
     }
     if (!keepAlive || this.context.draining) {
-      this.exchange = null;
+      this.#endExchange();
       this.#close(bodyLeft || this.inputLength > 0 || this.#location.lingersAlways);
       return;
     }
@@ -263,7 +265,7 @@ export class Downstream implements ConnectionHandler, Paced {
   /** The body that was thrown away has ended. */
   discardDone(): void {
     if (this.#state !== DISCARD) return;
-    this.exchange = null;
+    this.#endExchange();
     if (this.context.draining) this.#close(false);
     else this.#nextHead();
   }
@@ -296,9 +298,15 @@ export class Downstream implements ConnectionHandler, Paced {
     this.context.pacer.forget(this);
   }
 
-  /** Bytes that the client has taken of the response under way; when that is over, of what was queued. */
+  /** Bytes that the client has taken, of this response and of those before it. */
   get pacedBytes(): number {
-    return (this.exchange === null ? 0 : this.exchange.sentBytes) - this.connection.queuedBytes;
+    const sent = this.exchange === null ? 0 : this.exchange.sentBytes;
+    return this.#sentBefore + sent - this.connection.queuedBytes;
+  }
+
+  #endExchange(): void {
+    if (this.#paced && this.exchange !== null) this.#sentBefore += this.exchange.sentBytes;
+    this.exchange = null;
   }
 
   /** Bytes wait for the client to take them. */
@@ -330,7 +338,7 @@ export class Downstream implements ConnectionHandler, Paced {
   #nextHead(): void {
     this.#state = HEAD;
     this.connection.expectsHead = true;
-    this.exchange = null;
+    this.#endExchange();
     this.#pipelined = this.inputLength > 0;
     this.#idleSinceMs = this.context.nowMs;
     this.#setDeadline(this.#location.keepaliveTimeoutMs);
