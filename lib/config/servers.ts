@@ -133,7 +133,6 @@ async function compileLocation(
   const phases = await build(place, settings, tools, 'location');
   const kept = settings.get(keepalive.keepaliveTimeout);
   const lingering = settings.get(core.lingeringClose);
-  const lingers = lingering !== 'off';
   // What a server rewrites has run before a location was looked for; as in nginx it does
   // not run again where none was found, not even after an internal redirect.
   const rewrite = place.kind === 'server' ? [] : phases.rewrites;
@@ -163,8 +162,9 @@ async function compileLocation(
     keepaliveTimeMs: settings.get(keepalive.keepaliveTime),
     keepaliveMinTimeoutMs: settings.get(keepalive.keepaliveMinTimeout),
     keepaliveDisable: settings.get(keepalive.keepaliveDisable),
-    lingeringTimeMs: lingers ? settings.get(core.lingeringTime) : 0,
-    lingeringTimeoutMs: lingers ? settings.get(core.lingeringTimeout) : 0,
+    lingeringTimeMs: settings.get(core.lingeringTime),
+    lingeringTimeoutMs: settings.get(core.lingeringTimeout),
+    lingers: lingering !== 'off',
     lingersAlways: lingering === 'always',
     resetTimedOut: settings.get(core.resetTimedoutConnection),
     chunkedTransferEncoding: settings.get(core.chunkedTransferEncoding),

@@ -87,10 +87,10 @@ export const lingeringClose = directive<'off' | 'on' | 'always'>({
 export const lingeringTime = timeRow(
   'lingering_time',
   '30s',
-  'Time in all for which the rest of a request is read before a close.',
+  'Time in all for which the rest of a request is read that nobody wants: before a close, and before the next request.',
 );
 
-export const lingeringTimeout = timeRow('lingering_timeout', '5s', 'Time between two reads while lingering.');
+export const lingeringTimeout = timeRow('lingering_timeout', '5s', 'Time between two such reads.');
 
 /** True: name and version; false: the name only; else the operator's text, empty for none. */
 export const serverTokens = directive<boolean | Value>({

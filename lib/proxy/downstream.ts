@@ -66,7 +66,7 @@ export class Downstream implements ConnectionHandler, Paced {
   #location: LocationConfig;
   /** When the last exchange ended. */
   #idleSinceMs = 0;
-  /** While lingering: when it ends in any case; 0 until the answer has left. */
+  /** While input is thrown away: when that ends in any case; 0 until it has begun. */
   #lingerUntilMs = 0;
   /** The speed at which it takes responses is watched. */
   #paced = false;
@@ -254,7 +254,7 @@ export class Downstream implements ConnectionHandler, Paced {
     }
     if (bodyLeft) {
       this.#state = DISCARD;
-      this.#setDeadline(this.#location.lingeringTimeoutMs);
+      this.#setDeadline(this.lingerDeadlineMs - this.context.nowMs);
     } else {
       this.#nextHead();
     }
@@ -265,6 +265,7 @@ export class Downstream implements ConnectionHandler, Paced {
   /** The body that was thrown away has ended. */
   discardDone(): void {
     if (this.#state !== DISCARD) return;
+    this.#lingerUntilMs = 0;
     this.#endExchange();
     if (this.context.draining) this.#close(false);
     else this.#nextHead();
@@ -364,8 +365,7 @@ export class Downstream implements ConnectionHandler, Paced {
     this.#flushing = queued;
     if (queued > 0) connection.setDeadline(this.context.nowMs + this.#location.sendTimeoutMs);
     else if (this.#state === LINGER) this.#linger();
-    else if (this.#state === DISCARD)
-      connection.setDeadline(this.context.nowMs + this.#location.lingeringTimeoutMs);
+    else if (this.#state === DISCARD) connection.setDeadline(this.lingerDeadlineMs);
     else connection.setDeadline(this.context.nowMs + this.#location.keepaliveTimeoutMs);
   }
 
@@ -419,7 +419,7 @@ export class Downstream implements ConnectionHandler, Paced {
   #close(linger: boolean): void {
     const { connection } = this;
     this.#release();
-    if (!linger || connection.readEnded || this.#location.lingeringTimeMs === 0) {
+    if (!linger || connection.readEnded || !this.#location.lingers) {
       this.#closeFlushing(connection);
       return;
     }
@@ -432,11 +432,17 @@ export class Downstream implements ConnectionHandler, Paced {
 
   /** The answer has left: what still comes is thrown away, for a while. */
   #linger(): void {
+    const deadline = this.lingerDeadlineMs;
+    if (deadline <= this.context.nowMs) this.destroy();
+    else this.connection.setDeadline(deadline);
+  }
+
+  /** By when more of what is thrown away has to come. The end of a body may be waited for so long, too. */
+  get lingerDeadlineMs(): number {
     const { nowMs } = this.context;
     const { lingeringTimeMs, lingeringTimeoutMs } = this.#location;
     if (this.#lingerUntilMs === 0) this.#lingerUntilMs = nowMs + lingeringTimeMs;
-    if (nowMs >= this.#lingerUntilMs) this.destroy();
-    else this.connection.setDeadline(Math.min(nowMs + lingeringTimeoutMs, this.#lingerUntilMs));
+    return Math.min(nowMs + lingeringTimeoutMs, this.#lingerUntilMs);
   }
 
   /** Unconsumed input must not stay in the receive window when the callback returns. */

@@ -379,7 +379,9 @@ export class RequestBody implements Paced {
   watch(): void {
     if (this.#state !== READING && this.#state !== DISCARDING) return;
     const { downstream, context, location } = this.#exchange;
-    const timeoutMs = this.#state === DISCARDING ? location.lingeringTimeoutMs : location.clientBodyTimeoutMs;
-    if (downstream.connection.queuedBytes === 0) downstream.connection.setDeadline(context.nowMs + timeoutMs);
+    if (downstream.connection.queuedBytes > 0) return;
+    const discarding = this.#state === DISCARDING;
+    const atMs = discarding ? downstream.lingerDeadlineMs : context.nowMs + location.clientBodyTimeoutMs;
+    downstream.connection.setDeadline(atMs);
   }
 }

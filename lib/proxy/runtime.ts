@@ -96,9 +96,11 @@ export interface LocationConfig extends LocationView {
   readonly keepaliveMinTimeoutMs: number;
   /** Bits of DISABLE_*. */
   readonly keepaliveDisable: number;
-  /** 0 never lingers. */
+  /** How long what still comes of a request is thrown away, in all and between two pieces. */
   readonly lingeringTimeMs: number;
   readonly lingeringTimeoutMs: number;
+  /** Also before a connection is closed. */
+  readonly lingers: boolean;
   /** Also where nothing of a request is left. */
   readonly lingersAlways: boolean;
   /** A client that timed out gets a reset instead of an answer or a FIN. */

@@ -320,6 +320,52 @@ describe.runIf(IS_MILLRACE)('the end of a connection', () => {
   });
 });
 
+describe('a body that nobody wants', () => {
+  const HALF = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf';
+
+  test('is read for lingering_time at most, however it trickles', async () => {
+    await using proxy = await startProxy((port) => OK(port, 'lingering_time 1s; lingering_timeout 400ms;'));
+    const client = await Peer.connect(proxy.port);
+    client.send(HALF.replace('8', '1000000'));
+    expect((await client.readMessage()).status).toBe(200);
+    client.socket.on('error', () => undefined);
+    const began = Date.now();
+    while (client.ending === undefined && Date.now() - began < 8000) {
+      client.send('x');
+      await sleep(100);
+    }
+    expect(client.ending).toBeDefined();
+  });
+
+  test('ends the connection when nothing comes of it for lingering_timeout', async () => {
+    await using proxy = await startProxy((port) => OK(port, 'lingering_timeout 400ms;'));
+    const client = await Peer.connect(proxy.port);
+    client.send(HALF);
+    expect((await client.readMessage()).status).toBe(200);
+    await client.waitEnd();
+    client.close();
+  });
+
+  test('may follow the answer, also with lingering_close off, and the next request behind it', async () => {
+    for (const close of ['on', 'off']) {
+      await using proxy = await startProxy((port) =>
+        OK(port, `lingering_close ${close}; lingering_time 2s;`),
+      );
+      const client = await Peer.connect(proxy.port);
+      // Longer than lingering_time in all: each body has that time.
+      for (let i = 0; i < 4; i++) {
+        client.send(HALF);
+        expect((await client.readMessage()).status).toBe(200);
+        await sleep(700);
+        client.send('half');
+      }
+      client.send(get());
+      expect((await client.readMessage()).status).toBe(200);
+      client.close();
+    }
+  });
+});
+
 describe('what the proxy says of itself', () => {
   test('is shaped by server_tokens', async () => {
     const location = (path: string, tokens: string): string =>

@@ -119,8 +119,8 @@ describe('inheritance', () => {
 
   it('turns lingering off', async () => {
     const compiled = await compileText(inServer('lingering_close off; location /a { lingering_close on; }'));
-    expect(compiled.server.fallback.lingeringTimeMs).toBe(0);
-    expect(compiled.location('/a').lingeringTimeMs).toBe(30_000);
+    expect(compiled.server.fallback.lingers).toBe(false);
+    expect(compiled.location('/a').lingers).toBe(true);
   });
 
   it('shares one error log among all that inherit it', async () => {

@@ -127,6 +127,7 @@ export function location(given: Partial<LocationConfig> & { readonly name: strin
     defaultType: 'text/plain',
     errorPages: new Map(),
     errorLog: new MemoryLog(),
+    lingers: true,
     lingersAlways: false,
     resetTimedOut: false,
     chunkedTransferEncoding: true,
