@@ -234,10 +234,10 @@ export class Downstream implements ConnectionHandler, Paced {
   /**
    * The exchange has handed its whole response to the connection.
    * `keepAlive`: the connection may carry another request. `bodyLeft`: the request's
-   * body is not read to its end; the exchange stays until it is.
+   * body is not read to its end. Result: whether the exchange stays until it is.
    */
-  exchangeDone(keepAlive: boolean, bodyLeft: boolean): void {
-    if (this.#state === GONE) return;
+  exchangeDone(keepAlive: boolean, bodyLeft: boolean): boolean {
+    if (this.#state === GONE) return false;
     const exchange = this.exchange as ExchangeImpl;
     this.#location = exchange.location;
     if (this.connection.closed) {
@@ -245,12 +245,12 @@ export class Downstream implements ConnectionHandler, Paced {
       this.#endExchange();
       this.#state = GONE;
       this.#release();
-      return;
+      return false;
     }
     if (!keepAlive || this.context.draining) {
       this.#endExchange();
       this.#close(bodyLeft || this.inputLength > 0 || this.#location.lingersAlways);
-      return;
+      return false;
     }
     if (bodyLeft) {
       this.#state = DISCARD;
@@ -260,6 +260,7 @@ export class Downstream implements ConnectionHandler, Paced {
     }
     this.#resumeInput();
     if (this.inputLength > 0) this.process();
+    return bodyLeft;
   }
 
   /** The body that was thrown away has ended. */

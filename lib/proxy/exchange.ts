@@ -163,13 +163,8 @@ export class ExchangeImpl implements Exchange {
     const { keepAlive } = this.writer;
     this.completed = true;
     this.#log();
-    if (bodyLeft && keepAlive) {
-      this.body.discard();
-      downstream.exchangeDone(true, true);
-      return;
-    }
-    downstream.exchangeDone(keepAlive, bodyLeft);
-    this.#release();
+    if (bodyLeft && keepAlive) this.body.discard();
+    if (!downstream.exchangeDone(keepAlive, bodyLeft)) this.#release();
   }
 
   /** The response cannot be completed: the client must see that, so the connection is cut. */

@@ -57,6 +57,28 @@ describe('drain', () => {
     expect(rig.logged).toHaveLength(1);
   });
 
+  it('ends an answer that began before it, and gives everything back though a body is left', async () => {
+    const go = new Deferred<void>();
+    const rig = start({
+      '/': async (exchange) => {
+        await turns();
+        exchange.begin(200, 5);
+        await go.promise;
+        exchange.write(Buffer.from('hello'));
+        exchange.end();
+        return DONE;
+      },
+    });
+    const client = await rig.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf');
+    await client.until('the head', () => client.received.includes('\r\n\r\n'));
+    const state = drain(rig);
+    go.resolve();
+    expect((await client.readMessage()).body).toBe('hello');
+    await client.waitEnd();
+    client.close();
+    await state.promise;
+  });
+
   it('waits for what runs, which is answered whole and closes', async () => {
     const { handler, go, count } = held();
     const rig = start({ '/': handler });
