@@ -141,8 +141,7 @@ export class BodyFeed implements BodySink, BodyFileOwner {
       this.#exchange.abort();
       return;
     }
-    writer.forceClose();
-    this.#exchange.finalize(status);
+    this.#exchange.rejectBody(status);
   }
 
   // What the file says

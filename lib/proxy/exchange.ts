@@ -260,8 +260,14 @@ export class ExchangeImpl implements Exchange {
       return;
     }
     this.proxy?.cancel();
+    this.rejectBody(408);
+  }
+
+  /** The body cannot be had as a whole, so no part of it goes anywhere: a proxied error page is asked for by GET. */
+  rejectBody(status: number): void {
+    this.body.fail();
     this.writer.forceClose();
-    this.finalize(408);
+    this.finalize(status);
   }
 
   /** The client takes the response too slowly. */

@@ -167,5 +167,5 @@ function checkBodySize(exchange: ExchangeImpl, location: LocationConfig): void {
   const { contentLength } = exchange.head;
   if (limit === 0 || contentLength <= limit || exchange.inErrorPage) return;
   exchange.log('error', `client intended to send too large body: ${contentLength} bytes`);
-  exchange.finalize(413);
+  exchange.rejectBody(413);
 }

@@ -3,7 +3,7 @@
  * it. Nothing is read before somebody wants it, so a refusal can come before the
  * upload; what nobody wanted is thrown away after the answer.
  *
- *   waiting ──start(sink)──► reading ──► done
+ *   waiting ──start(sink)──► reading ──► done, or failed
  *      │ ╰─► held back ──proceed()──↗      ↗
  *      └───────────discard()────► discarding
  */
@@ -37,6 +37,8 @@ const READING = 2;
 const DISCARDING = 3;
 /** The client waits for 100 (Continue), and the backend was asked whether it wants the body. */
 const HELD_BACK = 4;
+/** It is bad, or too large: no more is read of it, and what was is not the whole. */
+const FAILED = 5;
 
 export class RequestBody implements Paced {
   readonly #exchange: ExchangeImpl;
@@ -195,7 +197,7 @@ export class RequestBody implements Paced {
       const start = downstream.inputOffset;
       const next = chunks.next(context.u8, start, start + downstream.inputLength);
       if (next < 0) {
-        this.#state = DONE;
+        this.fail();
         this.#exchange.log('error', 'client sent invalid chunked body');
         return false;
       }
@@ -206,10 +208,23 @@ export class RequestBody implements Paced {
     return true;
   }
 
+  /** Nothing more is read of it; what was is not the whole. */
+  fail(): void {
+    if (this.#paced) this.#unpace();
+    this.settle();
+    this.#state = FAILED;
+    this.#sink = null;
+  }
+
+  /** There is no whole one and will be none. */
+  get failed(): boolean {
+    return this.#state === FAILED;
+  }
+
   /** Throws away what still comes. */
   discard(): void {
     this.settle();
-    if (this.#state === DONE) return;
+    if (this.#state === DONE || this.#state === FAILED) return;
     this.#state = DISCARDING;
     this.#sink = null;
   }
@@ -339,8 +354,7 @@ export class RequestBody implements Paced {
   #failed(status: number, message: string): void {
     const sink = this.#sink;
     const discarding = this.#state === DISCARDING;
-    this.#state = DONE;
-    this.#sink = null;
+    this.fail();
     this.#exchange.log('error', message);
     if (discarding) this.#exchange.downstream.destroy();
     else sink?.onBodyError(status);

@@ -197,6 +197,7 @@ export class ResponseWriter {
         exchange.statusOverride = rule.status ?? status;
         if (status === 416 && (exchange.statusOverride !== 416 || isUrl(target))) this.#withdrawRange();
         if (target.startsWith('@')) {
+          if (exchange.body.failed && exchange.method !== 'HEAD') exchange.methodOverride = 'GET';
           exchange.redirectInternally(target);
           return;
         }
@@ -377,7 +378,7 @@ export class ResponseWriter {
   #bodyIsSound(): boolean {
     const { body } = this.#exchange;
     if (!body.left || body.skim()) return true;
-    this.finalize(400);
+    this.#exchange.rejectBody(400);
     return false;
   }
 
