@@ -4,8 +4,13 @@ import { createParseContext } from '../../dist/lib/config/parse-context.js';
 import { Registry } from '../../dist/lib/config/registry.js';
 import { builtinModules } from '../../dist/lib/modules/index.js';
 import { COMBINED, compileFormat } from '../../dist/lib/modules/log-format.js';
+import { RequestHead } from '../../dist/lib/http/request-head.js';
 import { host } from '../../dist/lib/native/host.js';
+import { native } from '../../dist/lib/native/index.js';
+import { HeadComposer } from '../../dist/lib/proxy/head-composer.js';
+import { LinePlan } from '../../dist/lib/proxy/line-plan.js';
 import { LogLines } from '../../dist/lib/proxy/log-lines.js';
+import { ArenaConstants } from '../../dist/lib/proxy/memory.js';
 import { measure } from './harness.mjs';
 
 const parse = createParseContext({
@@ -74,8 +79,32 @@ for (const text of ['$host', '$remote_addr', '$scheme://$host$request_uri', '$ar
   const compiled = value(text);
   await measure(`value ${text}`, () => compiled.get(exchange));
 }
+
+// A line by its plan, as requests have it, and value by value, as unusual ones do.
+const text = [
+  'GET /service13/1k?a=b HTTP/1.1',
+  ...[...fields].map(([name, each]) => `${name}: ${each}`),
+  '',
+  '',
+];
+const whole = place(text.join('\r\n'));
+const head = new RequestHead();
+head.begin();
+if (head.parse(whole.offset, whole.length) !== whole.length) throw new Error(head.errorReason);
+exchange.head = head;
+exchange.downstream = {};
+const context = {
+  composer: new HeadComposer(),
+  constants: new ArenaConstants(native, host.u8),
+  addressOffset: address.offset,
+  placeAddress: () => address.length,
+};
 const lines = new LogLines({ writeRange: () => undefined, lineEnded: () => undefined });
 for (const escape of ['default', 'json', 'none']) {
   const format = compileFormat(COMBINED, escape, value);
-  await measure(`combined log line, ${escape}`, () => format.write(exchange, lines));
+  const plan = new LinePlan(format, context);
+  await measure(`combined log line, ${escape}`, () => {
+    if (!plan.write(exchange, lines)) throw new Error('the plan refused the line');
+  });
+  await measure(`  value by value`, () => format.write(exchange, lines));
 }
