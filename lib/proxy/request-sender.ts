@@ -123,7 +123,7 @@ export class RequestSender {
     const loses = this.#loses();
     const alone = !this.sendsBody && this.#plan.config.request.body === undefined;
     const direct = alone ? to.directHandle : -1;
-    const { file } = this;
+    const file = alone ? null : this.file;
     const length = loses ? (file ?? this.replay).length : -1;
     this.upgrading = this.#plan.compose(this.#exchange, this, this.asks, length, direct);
     if (writer.overflowed) return TOO_LARGE;
