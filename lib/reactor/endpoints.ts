@@ -18,10 +18,30 @@ export interface Endpoint {
 /** Connections come in a row from the same client: one string for them all is compared by its address alone. */
 let lastAddress = '';
 
-function shared(endpoint: Endpoint): Endpoint {
-  if (endpoint.address === lastAddress) return { address: lastAddress, port: endpoint.port };
-  lastAddress = endpoint.address;
-  return endpoint;
+const SPACE = 0x20;
+const ZERO = 0x30;
+
+/** As {@link splitEndpoint}, but the address is the last one's string where that is the same. */
+function readEndpoint(endpoint: string): Endpoint {
+  const { length } = lastAddress;
+  if (endpoint.charCodeAt(length) === SPACE && endpoint.startsWith(lastAddress)) {
+    const port = digits(endpoint, length + 1);
+    if (port >= 0) return { address: lastAddress, port };
+  }
+  const split = splitEndpoint(endpoint);
+  lastAddress = split.address;
+  return split;
+}
+
+/** The number that a text ends with from `from` on; -1 when there is anything but digits. */
+function digits(text: string, from: number): number {
+  let number = from < text.length ? 0 : -1;
+  for (let i = from; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 const NOWHERE: Endpoint = { address: '', port: 0 };
@@ -40,7 +60,7 @@ export class Endpoints {
   }
 
   get remote(): Endpoint {
-    this.#remote ??= this.#handle < 0 ? NOWHERE : shared(splitEndpoint(native.remoteAddress(this.#handle)));
+    this.#remote ??= this.#handle < 0 ? NOWHERE : readEndpoint(native.remoteAddress(this.#handle));
     return this.#remote;
   }
 
