@@ -8,6 +8,7 @@ import { host } from '../native/host.js';
 import { native } from '../native/index.js';
 import type { ByteWriter } from '../module-api/index.js';
 import type { Reactor } from '../reactor/reactor.js';
+import { Roster } from '../util/roster.js';
 import { VERSION } from '../util/version.js';
 import { ProgramBuilder, type ComposeProgram } from './compose-program.js';
 import type { Downstream } from './downstream.js';
@@ -99,7 +100,7 @@ export class EngineContext {
   /** The received fields alone. */
   readonly fieldsProgram: ComposeProgram;
   /** Clients, for draining and for counting. */
-  readonly clients = new Set<Downstream>();
+  readonly clients = new Roster<Downstream>();
   /** True once the worker drains: every response closes its connection. */
   draining = false;
   /** Called when the last client has gone while draining. */

@@ -46,6 +46,8 @@ export class Downstream implements ConnectionHandler, Paced {
   readonly acceptedMs: number;
   /** Version of the address in the context when that was this client's; 0 before. */
   addressVersion = 0;
+  /** Among the clients of the context; see Roster. */
+  place = -1;
   /** Requests begun, `$connection_requests`. */
   requests = 0;
   exchange: ExchangeImpl | null = null;
