@@ -40,6 +40,8 @@ struct NameClasses {
 };
 inline constexpr NameClasses kNameClass;
 
+// kVector: many bytes at a time where the processor can.
+template <bool kVector>
 class LineCollector {
  public:
   // Bytes up to data[readable] may be read together with those before them.
@@ -116,14 +118,14 @@ class LineCollector {
   int32_t PlainPart() const {
     int32_t at = begin_;
     while (data_[at] > ' ') ++at;
-    return data_[at] == ' ' ? PlainPartEnd(data_, at + 1, readable_) : 0;
+    return data_[at] == ' ' ? PlainPartEnd<kVector>(data_, at + 1, readable_) : 0;
   }
 
   // The first colon in [begin, lf), or -1.
   int32_t Colon(int32_t begin, int32_t lf) const {
 #if defined(__SSE2__)
     const __m128i colon = _mm_set1_epi8(':');
-    for (int32_t at = begin; static_cast<size_t>(at) + 16 <= readable_; at += 16) {
+    for (int32_t at = begin; kVector && static_cast<size_t>(at) + 16 <= readable_; at += 16) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data_ + at));
       const int found = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, colon));
       if (found != 0) {

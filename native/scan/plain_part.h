@@ -12,17 +12,19 @@
 
 namespace millrace {
 
-// Whether `byte`, in front of `next`, ends it.
-inline bool EndsPlainPart(uint8_t byte, uint8_t next) {
+// Whether the byte at `data` ends it. Looks at the next one only behind a '/'.
+inline bool EndsPlainPart(const uint8_t* data) {
+  const uint8_t byte = *data;
   if (byte <= ' ' || byte == 0x7f || byte == '?' || byte == '#' || byte == '%') return true;
-  return byte == '/' && (next == '/' || next == '.');
+  return byte == '/' && (data[1] == '/' || data[1] == '.');
 }
 
 // The position of the first byte from data[at] on that ends it. There must be one.
-inline int32_t PlainPartEnd(const uint8_t* data, int32_t at, size_t readable) {
+template <bool kVector>
+int32_t PlainPartEnd(const uint8_t* data, int32_t at, size_t readable) {
 #if defined(__SSE2__)
   constexpr int kStep = 16;
-  while (static_cast<size_t>(at) + kStep + 1 <= readable) {
+  while (kVector && static_cast<size_t>(at) + kStep + 1 <= readable) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + at));
     const __m128i next = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + at + 1));
     auto is = [](__m128i part, char byte) { return _mm_cmpeq_epi8(part, _mm_set1_epi8(byte)); };
@@ -38,7 +40,7 @@ inline int32_t PlainPartEnd(const uint8_t* data, int32_t at, size_t readable) {
 #else
   static_cast<void>(readable);
 #endif
-  while (!EndsPlainPart(data[at], data[at + 1])) ++at;
+  while (!EndsPlainPart(data + at)) ++at;
   return at;
 }
 

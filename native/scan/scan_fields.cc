@@ -27,7 +27,7 @@ uint64_t WithoutHarmless(uint64_t odds, const uint8_t* block, int32_t left) {
 void ScanFields(const uint8_t* data, int32_t length, int32_t from, size_t readable,
                 const NameTable& names, FieldRecord* records, int32_t capacity,
                 ScanReport* report) {
-  LineCollector lines(data, from, readable, names, records, capacity, report);
+  LineCollector<true> lines(data, from, readable, names, records, capacity, report);
   bool odd = false;  // the line holds an odd byte that is not in front of its LF
   for (int32_t at = from; at < length; at += kBlock) {
     BlockMasks masks;

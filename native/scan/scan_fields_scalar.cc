@@ -6,7 +6,8 @@ namespace millrace {
 
 void ScanFieldsScalar(const uint8_t* data, int32_t length, int32_t from, const NameTable& names,
                       FieldRecord* records, int32_t capacity, ScanReport* report) {
-  LineCollector lines(data, from, 0, names, records, capacity, report);
+  LineCollector<false> lines(data, from, static_cast<size_t>(length), names, records, capacity,
+                             report);
   bool odd = false;
   for (int32_t i = from; i < length; ++i) {
     const uint8_t byte = data[i];
