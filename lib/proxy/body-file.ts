@@ -161,8 +161,8 @@ export class BodyFile {
   /** What is to be done next for writing. */
   #work(): void {
     if (this.#busy || this.#failed || this.#complete) return;
-    if (this.#fd < 0) this.#create();
-    else if (this.#fillLength > 0) this.#write();
+    if (this.#fillLength > 0) this.#write();
+    else if (this.#fd < 0) this.#create();
     else if (this.#ended) {
       this.#filling.release();
       this.#leaving.release();
@@ -193,13 +193,14 @@ export class BodyFile {
           which === 'all' ? 'notice' : 'warn',
           `a client request body is buffered to a temporary file ${path}`,
         );
-        this.#work();
+        if (this.#leaveLength > 0) this.#writeRest();
+        else this.#work();
       });
     });
   }
 
+  /** What was added is on its way now; what comes meanwhile goes to the other block. */
   #write(): void {
-    const { u8 } = this.#context;
     const leaving = this.#filling;
     this.#filling = this.#leaving;
     this.#leaving = leaving;
@@ -207,26 +208,27 @@ export class BodyFile {
     this.#leaveLength = this.#fillLength;
     this.#fillAt = 0;
     this.#fillLength = 0;
-    const writeRest = (): void => {
-      this.#busy = true;
-      write(this.#fd, u8, this.#leaveAt, this.#leaveLength, this.#written, (error, count) => {
-        this.#settled(() => {
-          if (error !== null || count === 0) {
-            this.#fail(
-              systemError('write()', this.path, error ?? new Error('nothing was written')).message,
-              500,
-            );
-            return;
-          }
-          this.#written += count;
-          this.#leaveAt += count;
-          this.#leaveLength -= count;
-          if (this.#leaveLength > 0) writeRest();
-          else this.#wrote();
-        });
+    if (this.#fd < 0) this.#create();
+    else this.#writeRest();
+  }
+
+  #writeRest(): void {
+    const { u8 } = this.#context;
+    this.#busy = true;
+    write(this.#fd, u8, this.#leaveAt, this.#leaveLength, this.#written, (error, count) => {
+      this.#settled(() => {
+        if (error !== null || count === 0) {
+          const cause = error ?? new Error('nothing was written');
+          this.#fail(systemError('write()', this.path, cause).message, 500);
+          return;
+        }
+        this.#written += count;
+        this.#leaveAt += count;
+        this.#leaveLength -= count;
+        if (this.#leaveLength > 0) this.#writeRest();
+        else this.#wrote();
       });
-    };
-    writeRest();
+    });
   }
 
   #wrote(): void {

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { BodyFilePolicy } from '../../../lib/proxy/runtime.js';
+import type { BodyFilePolicy, LocationConfig } from '../../../lib/proxy/runtime.js';
 import { TempFiles, type FileCreated } from '../../../lib/proxy/temp-files.js';
 import { response, startAnswering, startBackend } from '../../e2e/support/backend.js';
 import type { Peer } from '../../e2e/support/peer.js';
@@ -57,9 +57,9 @@ const policy = (given: Partial<BodyFilePolicy> = {}): BodyFilePolicy => ({
   ...given,
 });
 
-function serve(port: number, bodyFile = policy()): Rig {
+function serve(port: number, bodyFile = policy(), more: Partial<LocationConfig> = {}): Rig {
   const { group, handler } = proxyTo(port);
-  return start({ '/': handler }, { all: { bodyFile, clientMaxBodySize: 0 }, upstreams: [group] });
+  return start({ '/': handler }, { all: { bodyFile, clientMaxBodySize: 0, ...more }, upstreams: [group] });
 }
 
 const put = (length: number): string => `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
@@ -88,6 +88,16 @@ it('reads a client no faster than the disk takes it, and loses nothing', async (
   disk.write = undefined;
   waiting.pop()?.();
   expect((await client.readMessage()).body).toBe(String(8 * MB));
+  await rig.until('the file to go', () => readdirSync(folder).length === 0);
+});
+
+it('takes what was in memory already, however much that is', async () => {
+  await using backend = await startAnswering(({ body }) => response(String(body.length)));
+  const rig = serve(backend.port, policy({ which: 'long' }), { clientBodyBufferSize: MB });
+  const client = await rig.send('PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+  client.send(`${(MB + 100_000).toString(16)}\r\n${'x'.repeat(MB + 100_000)}\r\n0\r\n\r\n`);
+  const { status, body } = await client.readMessage();
+  expect([status, body, rig.errorLog.matching(/^crit/)]).toEqual([200, String(MB + 100_000), []]);
   await rig.until('the file to go', () => readdirSync(folder).length === 0);
 });
 
