@@ -174,12 +174,13 @@ export class BodyFeed implements BodySink, BodyFileOwner {
         if (!replay.complete) this.#noRoom();
         return true;
       }
+      // Before the file is opened: where there is no memory for it, that ends the run.
+      this.#collecting = TO_FILE;
       if (!this.#openFile()) {
         this.#endCollecting();
         // Answered without a backend: nothing is kept for this exchange any more.
         return this.#owner.connection === null;
       }
-      this.#collecting = TO_FILE;
     }
     if (this.#exchange.bodyFile?.add(offset, length) === false) this.#hold();
     return true;

@@ -101,6 +101,28 @@ it('takes what was in memory already, however much that is', async () => {
   await rig.until('the file to go', () => readdirSync(folder).length === 0);
 });
 
+it('is nothing to the next request when there is no memory for it', async () => {
+  await using backend = await startAnswering(({ body }) => response(String(body.length)));
+  const { group, handler } = proxyTo(backend.port);
+  const rig = start(
+    { '/': { content: handler, bodyFile: policy({ which: 'long' }) }, '/stream': handler },
+    { all: { clientMaxBodySize: 0, clientBodyBufferSize: 10 }, upstreams: [group] },
+  );
+  const { blocks } = rig.engine.context;
+  const client = await rig.send(
+    'PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n',
+  );
+  await rig.until('what fits', () => [...rig.engine.context.clients][0]?.exchange?.body.bytesReceived === 10);
+  const exhausted = vi.spyOn(blocks, 'acquire').mockReturnValue(-1);
+  client.send('8\r\ntoo much\r\n0\r\n\r\n');
+  expect((await client.readMessage()).status).toBe(503);
+  exhausted.mockRestore();
+  const next = await rig.send(put(20).replace('/', '/stream'));
+  await rig.until('the backend', () => backend.connections.length === 1);
+  next.send('x'.repeat(20));
+  expect((await next.readMessage()).body).toBe('20');
+});
+
 it('answers 500 where the disk is full', async () => {
   await using backend = await startAnswering(() => response('ok'));
   class FullDisk extends TempFiles {
