@@ -160,7 +160,9 @@ export class EngineContext {
 
   /** Appends the address of a client. */
   writeAddress(downstream: Downstream, out: ByteWriter): void {
-    const length = this.placeAddress(downstream);
+    // What is being composed may point to the address that lies there.
+    const busy = this.composer.filling && downstream.addressVersion !== this.#addressVersion;
+    const length = busy ? -1 : this.placeAddress(downstream);
     if (length < 0) out.text(downstream.clientAddress);
     else out.copy(this.addressOffset | 0, length | 0);
   }

@@ -35,6 +35,7 @@ export class HeadComposer implements HeadOutput {
   #text = TEXT;
   #unsafe = false;
   #overflowed = false;
+  #filling = false;
 
   /** Where `compose` writes. */
   readonly output = OUTPUT;
@@ -43,6 +44,17 @@ export class HeadComposer implements HeadOutput {
   begin(): void {
     this.#text = TEXT;
     this.#overflowed = false;
+    this.#filling = true;
+  }
+
+  /** Every slot is filled; `compose` implies it. */
+  filled(): void {
+    this.#filling = false;
+  }
+
+  /** Since `begin`, slots are being filled. A variable that is asked for one may end another exchange: its line must not go through here. */
+  get filling(): boolean {
+    return this.#filling;
   }
 
   /** Fills a slot with a range of the arena. */
@@ -159,6 +171,7 @@ export class HeadComposer implements HeadOutput {
     drop: number,
     sendTo = -1,
   ): number {
+    this.#filling = false;
     if (this.#overflowed) return -1;
     const length =
       source === null

@@ -128,6 +128,8 @@ export class LinePlan {
     const { composer } = context;
     const { head } = exchange;
     const { status, bodyBytesSent } = exchange.response;
+    // The exchange was ended by a variable that another one was asking.
+    if (composer.filling) return false;
     if ((head.repeatedIds & this.#fieldIds) !== 0 || status < 100 || bodyBytesSent > MAX_NUMBER) return false;
     const end = usualLineEnd(head);
     if (end < 0) return false;
@@ -138,6 +140,16 @@ export class LinePlan {
     composer.set(LINE, head.base + head.methodStart, end - head.methodStart);
     composer.number(STATUS, status);
     composer.number(BODY_BYTES, bodyBytesSent);
+    try {
+      this.#ask(exchange, composer);
+    } finally {
+      composer.filled();
+    }
+    return !composer.overflowed && lines.compose(this.#steps, this.#count, this.#escape, head);
+  }
+
+  /** Fills the slots of the variables that are asked. */
+  #ask(exchange: ExchangeImpl, composer: HeadComposer): void {
     const asked = this.#asked;
     for (let i = 0; i < asked.length; i++) {
       const one = asked[i];
@@ -147,7 +159,6 @@ export class LinePlan {
       // "=== false": what V8 does not know to be a boolean is otherwise compared with five other values too.
       else if (write.call(one.variable, exchange, composer, one.suffix) === false) composer.unset(slot);
     }
-    return !composer.overflowed && lines.compose(this.#steps, this.#count, this.#escape, head);
   }
 }
 

@@ -1,11 +1,18 @@
 /** The proxy as a library: its life, several in one process, modules of one's own, what is refused. */
 import { createServer, type Server } from 'node:http';
 import { createServer as createSocketServer } from 'node:net';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ConfigError, createProxy, createProxyFromFile, MillraceError, NEXT } from '../../../lib/index.js';
+import {
+  ConfigError,
+  createProxy,
+  createProxyFromFile,
+  DONE,
+  MillraceError,
+  NEXT,
+} from '../../../lib/index.js';
 import type { Module, Proxy, ProxyOptions } from '../../../lib/index.js';
 import type { ConnectionHandler } from '../../../lib/reactor/connection.js';
 import { ignoringHandler } from '../../../lib/reactor/ignoring-handler.js';
@@ -176,6 +183,80 @@ describe('createProxy', () => {
     expect(heads).toEqual([['1 b', expect.stringMatching(/true|false/), '3 b']]);
     await reactor.close();
     sink.close();
+  });
+});
+
+describe('a variable that answers another request', () => {
+  /** `$release` answers the request that waits, if one does. */
+  function gate(): Module {
+    const waiting: (() => unknown)[] = [];
+    return {
+      name: 'gate',
+      directives: [],
+      variables: [
+        {
+          name: 'release',
+          get: () => (waiting.shift()?.() === undefined ? 'nothing' : 'released'),
+          doc: '',
+        },
+      ],
+      location: (builder) =>
+        builder.access((exchange) => {
+          if (exchange.uri !== '/held') return NEXT;
+          return new Promise((resolve) => {
+            waiting.push(() => (resolve(DONE), exchange.respond(200, 'was held\n')));
+          });
+        }),
+    };
+  }
+  let folder: string;
+  const ports = new Set<string>();
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-lib-'));
+    ports.clear();
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  /** Asks for "/held", then for "/go"; the lines of the log without their order. */
+  async function both(location: Record<string, object>, format: string): Promise<string[]> {
+    const log = join(folder, 'log');
+    const server = { listen: '127.0.0.1:0', location, access_log: `${log} main` };
+    const proxy = proxyOf({ http: { log_format: `main ${format}`, server } }, [gate()]);
+    const address = await url(proxy, '/held');
+    const held = fetch(address);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await (await fetch(address.replace('/held', '/go?a=b'))).text();
+    expect(await (await held).text()).toBe('was held\n');
+    await proxy.close();
+    return readFileSync(log, 'utf8').trimEnd().split('\n').sort();
+  }
+
+  test('does not change the line of the log that it is asked for', async () => {
+    const lines = await both(
+      { '/go': { return: [200, 'own\n'] }, '/held': {} },
+      "'$request_method $uri $request <$arg_a> $release $status $body_bytes_sent'",
+    );
+    expect(lines).toEqual([
+      'GET /go GET /go?a=b HTTP/1.1 <b> released 200 4',
+      'GET /held GET /held HTTP/1.1 <-> nothing 200 9',
+    ]);
+  });
+
+  test('does not change the head that it is asked for', async () => {
+    const heads: unknown[] = [];
+    backend.on('request', ({ url: target, headers }) =>
+      heads.push([target, headers['x-one'], headers['x-two'], headers['x-three']]),
+    );
+    const proxied = {
+      proxy_pass: `http://127.0.0.1:${backendPort}`,
+      proxy_set_header: { 'X-One': '1 $arg_a', 'X-Two': '$release', 'X-Three': '3 $arg_a' },
+    };
+    const lines = await both(
+      { '/go': proxied, '/held': {} },
+      "'$request_method $uri $request <$arg_a> $status'",
+    );
+    expect(heads).toEqual([['/go?a=b', '1 b', 'released', '3 b']]);
+    expect(lines).toEqual(['GET /go GET /go?a=b HTTP/1.1 <b> 200', 'GET /held GET /held HTTP/1.1 <-> 200']);
   });
 });
 
