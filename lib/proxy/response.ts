@@ -293,10 +293,7 @@ export class ResponseWriter {
     const { output, sent } = context.composer;
     if (direct >= 0) return this.#watch(connection.wroteDirectly(output, total, sent));
     if (whole) return this.#watch(connection.writeArena(output, total));
-    const { writer } = context;
-    writer.reset();
-    writer.copy(output, total);
-    return this.#relay(bodyOffset, bodyLength, last);
+    return this.#relay(total, bodyOffset, bodyLength, last);
   }
 
   /** More of a backend's body. */
@@ -307,8 +304,7 @@ export class ResponseWriter {
       this.bodyBytesSent += length;
       return length === 0 || this.#watch(this.#exchange.downstream.connection.writeArena(offset, length));
     }
-    this.#exchange.context.writer.reset();
-    return this.#relay(offset, length, last);
+    return this.#relay(0, offset, length, last);
   }
 
   /** The end of a backend's chunked body with trailer lines (`name: value CRLF` each). */
@@ -326,7 +322,7 @@ export class ResponseWriter {
     this.#flushBody();
   }
 
-  /** Asks modules for values: not while the writer holds texts, since what those write may overwrite them. */
+  /** Asks modules for values: not while the writer holds anything, since they may use it too. */
   #addedTrailers(): string {
     return this.#addsTrailers ? this.trailers.compose(this.#exchange) : '';
   }
@@ -358,19 +354,21 @@ export class ResponseWriter {
     return this.headSent && this.#mode === UNTIL_CLOSE;
   }
 
-  /** Appends body bytes to what is composed and sends it. */
-  #relay(offset: number, length: number, last: boolean): boolean {
-    const { writer, common } = this.#exchange.context;
-    const before = writer.total;
+  /** Sends body bytes, behind the `headLength` bytes of a head that was composed. */
+  #relay(headLength: number, offset: number, length: number, last: boolean): boolean {
+    const { composer, writer, common } = this.#exchange.context;
+    const chunked = this.#mode === CHUNKED;
     this.bodyBytesSent += length;
-    const trailers = last && this.#mode === CHUNKED ? this.#addedTrailers() : '';
+    const trailers = last && chunked ? this.#addedTrailers() : '';
+    writer.reset();
+    if (headLength > 0) writer.copy(composer.output, headLength);
     if (length > 0) {
-      if (this.#mode === CHUNKED) writer.raw(`${length.toString(16)}\r\n`);
+      if (chunked) writer.raw(`${length.toString(16)}\r\n`);
       writer.copy(offset, length);
-      if (this.#mode === CHUNKED) writer.constant(common.crlf);
+      if (chunked) writer.constant(common.crlf);
     }
-    if (last && this.#mode === CHUNKED) this.#lastChunk(trailers);
-    this.bytesSent += writer.total - before;
+    if (last && chunked) this.#lastChunk(trailers);
+    this.bytesSent += writer.total - headLength;
     return this.#flushOnly();
   }
 

@@ -210,10 +210,10 @@ describe('a variable that answers another request', () => {
     };
   }
   let folder: string;
-  const ports = new Set<string>();
+  /** The answer to "/go". */
+  let text = '';
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'millrace-lib-'));
-    ports.clear();
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -225,7 +225,7 @@ describe('a variable that answers another request', () => {
     const address = await url(proxy, '/held');
     const held = fetch(address);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    await (await fetch(address.replace('/held', '/go?a=b'))).text();
+    text = await (await fetch(address.replace('/held', '/go?a=b'))).text();
     expect(await (await held).text()).toBe('was held\n');
     await proxy.close();
     return readFileSync(log, 'utf8').trimEnd().split('\n').sort();
@@ -240,6 +240,15 @@ describe('a variable that answers another request', () => {
       'GET /go GET /go?a=b HTTP/1.1 <b> released 200 4',
       'GET /held GET /held HTTP/1.1 <-> nothing 200 9',
     ]);
+  });
+
+  test('does not change the answer whose trailer it is asked for', async () => {
+    const location = {
+      '/go': { proxy_pass: `http://127.0.0.1:${backendPort}`, add_trailer: { 'X-Release': '$release' } },
+      '/held': {},
+    };
+    expect(await both(location, '$uri')).toEqual(['/go', '/held']);
+    expect(text).toMatch(/^backend \/go/);
   });
 
   test('does not change the head that it is asked for', async () => {
