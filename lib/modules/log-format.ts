@@ -33,18 +33,15 @@ export class LogFormat implements LineForm {
 
   /** Appends the line of an exchange value by value; LinePlan is the usual way. */
   write(exchange: Exchange, out: LogLines): void {
+    // All of them before the line is begun: what a module is asked may throw, or end another exchange.
+    const values = this.parts.map(({ value }) => value.getOrUndefined(exchange));
     out.begin(this.escape);
-    for (const { before, value } of this.parts) {
+    this.parts.forEach(({ before }, index) => {
       out.constant(before);
-      const { source } = value;
-      if (source?.variable.write !== undefined) {
-        if (!source.variable.write(exchange, out, source.suffix)) out.unset();
-        continue;
-      }
-      const text = value.getOrUndefined(exchange);
+      const text = values[index];
       if (text === undefined) out.unset();
       else out.text(text);
-    }
+    });
     out.constant(this.end);
     out.end();
   }

@@ -11,7 +11,6 @@
  */
 import { u8 as bytes } from '../http/memory.js';
 import type { MessageHead } from '../http/message-head.js';
-import type { ByteWriter } from '../module-api/index.js';
 import { host } from '../native/host.js';
 import { composeLogLine } from '../native/hot.js';
 import { native } from '../native/index.js';
@@ -66,7 +65,7 @@ export interface LogOutput {
   lineEnded(): void;
 }
 
-export class LogLines implements ByteWriter {
+export class LogLines {
   readonly #output: LogOutput;
   #block = -1;
   /** Of bytes that were not written yet. */
@@ -77,10 +76,6 @@ export class LogLines implements ByteWriter {
   /** With room for a line end behind it. */
   #limit = 0;
   #escape = NONE;
-  /** Between `begin` and `end`. */
-  #open = false;
-  /** A piece of the line under way was written. */
-  #torn = false;
 
   constructor(output: LogOutput) {
     this.#output = output;
@@ -91,7 +86,6 @@ export class LogLines implements ByteWriter {
    * `head` (`composeLogLine`). False, and nothing is appended: it is too long.
    */
   compose(steps: number, count: number, escape: number, head: MessageHead): boolean {
-    if (this.#torn) this.end();
     if (this.#block < 0) this.#acquire();
     let length = this.#compose(steps, count, escape, head);
     if (length < 0) {
@@ -120,13 +114,11 @@ export class LogLines implements ByteWriter {
     );
   }
 
-  /** Begins a line; one of {@link LOG_ESCAPES}. A line that was begun and not ended is dropped, as far as it was not written yet. */
+  /** Begins a line; one of {@link LOG_ESCAPES}. Up to its `end` nothing but this line may be written. */
   begin(escape: number): void {
-    if (this.#torn) this.end();
     if (this.#block < 0) this.#acquire();
     this.#at = this.#line;
     this.#escape = escape;
-    this.#open = true;
   }
 
   /** Ends the line. */
@@ -134,19 +126,14 @@ export class LogLines implements ByteWriter {
     u8[this.#at] = LF;
     this.#at++;
     this.#line = this.#at;
-    this.#open = false;
-    this.#torn = false;
     this.#ended();
   }
 
-  /** Writes the lines that are complete, and gives the block back unless a line is under way. Repeated calls do nothing. */
+  /** Writes the lines that there are, and gives the block back. Repeated calls do nothing. */
   flush(): void {
     if (this.#block < 0) return;
-    const start = this.#start;
-    const length = this.#line - start;
-    this.#start = this.#line;
-    if (length > 0) this.#output.writeRange(start, length);
-    if (this.#open) return;
+    const length = this.#line - this.#start;
+    if (length > 0) this.#output.writeRange(this.#start, length);
     if (this.#block !== SPARE) native.releaseBlock(this.#block, BLOCK_BYTES);
     this.#block = -1;
   }
@@ -161,20 +148,9 @@ export class LogLines implements ByteWriter {
     for (let i = 0; i < text.length; i++) this.#byte(text.charCodeAt(i));
   }
 
-  copy(offset: number, length: number): void {
-    for (let at = offset; at < offset + length; at++) this.#value(u8[at]);
-  }
-
-  bytes(bytes: Uint8Array): void {
-    for (const byte of bytes) this.#value(byte);
-  }
-
+  /** A value, a byte string. */
   text(text: string): void {
     for (let i = 0; i < text.length; i++) this.#value(text.charCodeAt(i) & 0xff);
-  }
-
-  uint(value: number, digits = 1): void {
-    this.text(String(value).padStart(digits, '0'));
   }
 
   #acquire(): void {
@@ -208,7 +184,6 @@ export class LogLines implements ByteWriter {
     if (this.#at + MAX_ESCAPED <= this.#limit) return;
     this.#output.writeRange(this.#block, left);
     this.#at = this.#block;
-    this.#torn = true;
   }
 
   #byte(byte: number): void {

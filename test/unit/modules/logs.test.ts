@@ -66,28 +66,6 @@ describe('log files', () => {
     expect(read('a.log')).toBe('one\ntwo\n');
   });
 
-  it('write no half of a line that is under way', () => {
-    const file = logs.open('a.log');
-    add(file, 'one');
-    file.lines.begin(LOG_ESCAPES.none);
-    file.lines.text('three');
-    file.writeNow('two');
-    file.lines.text(' and four');
-    file.lines.end();
-    logs.flush();
-    expect(read('a.log')).toBe('one\ntwo\nthree and four\n');
-  });
-
-  it('drop a line that was begun and not ended', () => {
-    const file = logs.open('a.log');
-    add(file, 'one');
-    file.lines.begin(LOG_ESCAPES.none);
-    file.lines.text('half');
-    add(file, 'two');
-    logs.flush();
-    expect(read('a.log')).toBe('one\ntwo\n');
-  });
-
   it('lose no line when they are reopened', () => {
     const file = logs.open('a.log');
     add(file, 'before');

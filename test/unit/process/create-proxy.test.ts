@@ -1,5 +1,5 @@
 /** The proxy as a library: its life, several in one process, modules of one's own, what is refused. */
-import { createServer, type Server } from 'node:http';
+import { createServer, get, type Server } from 'node:http';
 import { createServer as createSocketServer } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -218,14 +218,18 @@ describe('a variable that answers another request', () => {
   afterEach(() => rmSync(folder, { recursive: true }));
 
   /** Asks for "/held", then for "/go"; the lines of the log without their order. */
-  async function both(location: Record<string, object>, format: string): Promise<string[]> {
+  async function both(location: Record<string, object>, format: string, headers = {}): Promise<string[]> {
     const log = join(folder, 'log');
     const server = { listen: '127.0.0.1:0', location, access_log: `${log} main` };
     const proxy = proxyOf({ http: { log_format: `main ${format}`, server } }, [gate()]);
     const address = await url(proxy, '/held');
     const held = fetch(address);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    text = await (await fetch(address.replace('/held', '/go?a=b'))).text();
+    text = await new Promise((resolve) => {
+      get(address.replace('/held', '/go?a=b'), { headers }, (answer) => {
+        answer.setEncoding('latin1').on('data', resolve);
+      });
+    });
     expect(await (await held).text()).toBe('was held\n');
     await proxy.close();
     return readFileSync(log, 'utf8').trimEnd().split('\n').sort();
@@ -240,6 +244,13 @@ describe('a variable that answers another request', () => {
       'GET /go GET /go?a=b HTTP/1.1 <b> released 200 4',
       'GET /held GET /held HTTP/1.1 <-> nothing 200 9',
     ]);
+  });
+
+  test('does not change a line that is written value by value', async () => {
+    const format = "'$request_method $release $uri $http_user_agent'";
+    const twice = { 'User-Agent': ['one', 'two'] };
+    const lines = await both({ '/go': { return: [200, 'own\n'] }, '/held': {} }, format, twice);
+    expect(lines).toEqual(['GET nothing /held node', 'GET released /go one, two']);
   });
 
   test('does not change the answer whose trailer it is asked for', async () => {
