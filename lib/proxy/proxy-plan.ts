@@ -22,7 +22,7 @@ import type { EngineContext } from './context.js';
 import type { ExchangeImpl } from './exchange.js';
 import type { HeadComposer } from './head-composer.js';
 import { passesIdentity } from './signature.js';
-import type { PassTarget, ProxyPassConfig } from './runtime.js';
+import type { PassTarget, ProxyPassConfig, UpstreamFields } from './runtime.js';
 import type { ArenaBytes, HeadOutput } from './segment-writer.js';
 
 /** What frames a body, and is wrong without one. */
@@ -183,15 +183,21 @@ export class ProxyPlan {
   }
 
   #rewrite(exchange: ExchangeImpl, up: ResponseHead): void {
-    const upgrade = up.find(UPGRADE);
-    if (upgrade >= 0 && (this.passesUpgrade || up.status === 426)) {
-      const protocols = up.fieldText(upgrade).split(/\s*,\s*/);
+    // What is hidden is not there: as a field of ours it would reach the client after all.
+    const fields: UpstreamFields = { values: (name) => (this.#hidesName(name) ? [] : up.values(name)) };
+    if (up.find(UPGRADE) >= 0 && (this.passesUpgrade || up.status === 426)) {
+      const protocols = fields.values('upgrade').flatMap((value) => value.split(/\s*,\s*/));
       const offered = protocols.filter((each) => each !== '' && !/^h2c$/i.test(each));
       if (offered.length > 0) exchange.fields.add('Upgrade', offered.join(', '));
     }
     for (const rewrite of this.config.response.rewrites) {
-      if (rewrite.names.some((name) => up.findByName(name) >= 0)) rewrite.apply(exchange, up);
+      if (rewrite.names.some((name) => up.findByName(name) >= 0)) rewrite.apply(exchange, fields);
     }
+  }
+
+  #hidesName(lowerName: string): boolean {
+    const id = knownHeaderId(lowerName);
+    return id === UNKNOWN ? this.hiddenNames.includes(lowerName) : this.#context.u8[this.hidden + id] === 1;
   }
 
   /** The method for a backend: what `proxy_method` gives, else the client's (or that of an error page). */

@@ -50,6 +50,22 @@ describe('proxy_redirect', () => {
   });
 });
 
+test('what proxy_hide_header names is not there to be rewritten', async () => {
+  await using backend = await echoFields();
+  await using proxy = await startProxy(
+    (port) => `server { listen 127.0.0.1:${port};
+      location / { proxy_pass http://127.0.0.1:${backend.port}; proxy_cookie_path / /in/;
+        proxy_hide_header Set-Cookie; proxy_hide_header Location; } }`,
+  );
+  const there = `http://127.0.0.1:${backend.port}/`;
+  const answer = await exchange(
+    proxy.port,
+    get(`/?Set-Cookie: a=b; Path=/&Location: ${there}&Refresh: 5; URL=${there}`.replaceAll(' ', '%20')),
+  );
+  expect([values(answer, 'set-cookie'), values(answer, 'location')]).toEqual([[], []]);
+  expect(values(answer, 'refresh')).toEqual(['5; URL=/']);
+});
+
 describe('cookies of a backend', () => {
   test('have their domain, path and flags rewritten, one by one and in order', async () => {
     await using backend = await echoFields('200 OK');

@@ -303,13 +303,15 @@ describe('an upgrade that is not granted', () => {
     const there = `proxy_pass http://127.0.0.1:${backend.port};`;
     await using proxy = await startProxy(
       (port) => `server { listen 127.0.0.1:${port}; location / { ${there} }
-        location /up { ${there} proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } }`,
+        location /up { ${there} proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }
+        location /hidden { ${there} proxy_hide_header Upgrade; } }`,
     );
     const offered = async (target: string): Promise<unknown> => {
       const answer = await exchange(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
       return [values(answer, 'upgrade'), values(answer, 'connection').join()];
     };
-    // nginx passes it on everywhere, as it is and without the word in Connection.
+    expect(await offered('/hidden/426')).toEqual([[], 'keep-alive']);
+    // nginx passes it on everywhere else, as it is and without the word in Connection.
     if (!IS_MILLRACE)
       return expect(await offered('/up/426')).toEqual([['h2c, websocket , echo'], 'keep-alive']);
     for (const target of ['/up/200', '/up/426', '/426']) {
