@@ -47,6 +47,7 @@ const exchange = {
     writeRemoteAddress: (out) => out.copy(address.offset, address.length),
   },
   request: {
+    line: 'GET /service13/1k?a=b HTTP/1.1',
     method: 'GET',
     target: '/service13/1k?a=b',
     protocol: 'HTTP/1.1',
