@@ -51,9 +51,9 @@ export class RelayedHead {
   }
 
   /**
-   * Writes it to the composer's output, with `status` instead of the backend's, without
-   * fields that the plan found repeated, and
-   * `bodyLength` bytes at `bodyOffset` behind it, and sends that to the handle `sendTo` (-1: not). Result: the length of all, or -1 when it
+   * Writes it to the composer's output, with `status` instead of the backend's and without
+   * fields that the plan found `repeated`, and `bodyLength` bytes at `bodyOffset` behind it;
+   * and sends that to the handle `sendTo` (-1: not). Result: the length of all, or -1 when it
    * does not fit.
    */
   write(
