@@ -48,8 +48,7 @@ struct ScanReport {
   int32_t full;         // 1: there was no room for another record
   uint32_t seen;        // bit i: a name with the id i below 32; bit 0: any other name
   uint32_t repeated;    // likewise, for the second and further ones
-  int32_t
-      start_plain;  // in the start line, where its plain part behind the first SP ends; see below
+  int32_t start_plain;  // where the plain part behind the first SP of the start line ends
   int32_t special_count;
   int32_t special[kMaxSpecials];  // indices of records with a special name; the count may be higher
 };
