@@ -107,5 +107,5 @@ for (const escape of ['default', 'json', 'none']) {
   await measure(`combined log line, ${escape}`, () => {
     if (!plan.write(exchange, lines)) throw new Error('the plan refused the line');
   });
-  await measure(`  value by value`, () => format.write(exchange, lines));
+  await measure(`value by value, ${escape}`, () => format.write(exchange, lines));
 }
