@@ -34,9 +34,9 @@ export class BodyFiles {
     this.#parse = parse;
   }
 
-  /** Those that are there. */
+  /** Those that a location uses. */
   folders(): readonly TempFiles[] {
-    return [...this.#prepared];
+    return [...this.#folders.values()];
   }
 
   /** What a location does with bodies. Makes the folder where it is missing: throws an Error with `code` when that fails. */

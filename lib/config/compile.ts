@@ -10,6 +10,7 @@ import { builtinModules } from '../modules/index.js';
 import type { LogFiles } from '../modules/log-files.js';
 import * as mainRows from '../modules/main.js';
 import type { ErrorLog, RuntimeConfig } from '../proxy/runtime.js';
+import type { TempFiles } from '../proxy/temp-files.js';
 import { BodyFiles } from './body-files.js';
 import { ConfigError, encodeBytes } from './config-error.js';
 import { groupListens, type CompiledServer } from './listens.js';
@@ -54,7 +55,7 @@ export interface MainSettings {
   readonly workerConnections: number;
   readonly errorLogs: readonly ErrorLogSetting[];
   /** Folders that files are written to while requests run. */
-  readonly folders: readonly string[];
+  readonly folders: readonly TempFiles[];
 }
 
 /** A compiled configuration. */
@@ -113,7 +114,7 @@ export async function compileConfig(tree: ConfigTree, options: CompileOptions): 
       workerProcesses: main.settings.get(mainRows.workerProcesses),
       workerConnections,
       errorLogs: errorLogs.settings(main.settings),
-      folders: bodyFiles.folders().map(({ path }) => path),
+      folders: bodyFiles.folders(),
     },
   };
 }

@@ -6,6 +6,7 @@
 import { chownSync, fchownSync } from 'node:fs';
 import type { LogFiles } from '../modules/log-files.js';
 import type { UserSetting } from '../modules/main.js';
+import { bytesOfPath, type TempFiles } from '../proxy/temp-files.js';
 
 /** Somebody to become. */
 export interface Identity {
@@ -49,9 +50,15 @@ function probe(name: string, call: string, set: SetId | undefined, get: () => nu
   return id;
 }
 
-/** Hands over the open logs and the folders (byte strings) that are written to later, and becomes that user for good. */
-export function becomeUser(identity: Identity, logs: LogFiles, folders: readonly string[]): void {
-  for (const folder of folders) chownSync(Buffer.from(folder, 'latin1'), identity.uid, -1);
+/**
+ * Hands over the open logs and the folders that are written to later, which that user may not be
+ * able to make, and becomes the user for good.
+ */
+export function becomeUser(identity: Identity, logs: LogFiles, folders: readonly TempFiles[]): void {
+  for (const folder of folders) {
+    folder.prepare();
+    chownSync(bytesOfPath(folder.path), identity.uid, -1);
+  }
   for (const file of logs.files()) {
     if (file.path !== 'stderr' && file.fd >= 0) fchownSync(file.fd, identity.uid, identity.gid);
   }

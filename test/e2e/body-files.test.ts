@@ -301,6 +301,16 @@ describe('files', () => {
     expect(existsSync(root + (await put()))).toBe(true);
   });
 
+  test.runIf(process.getuid?.() === 0)('can be made by the user that the process becomes', async () => {
+    await using backend = await startAnswering(({ body }) => response(String(body.length)));
+    await using proxy = await startProxy(
+      (port) =>
+        SERVER(port, `location / { proxy_pass http://127.0.0.1:${backend.port}; proxy_http_version 1.0; }`),
+      { main: 'user nobody nogroup;' },
+    );
+    expect((await exchange(proxy.port, `${CHUNKED}${chunked([LONG])}`)).body).toBe(String(LONG.length));
+  });
+
   test.runIf(process.getuid?.() === 0)('belong to the user that the process becomes', async () => {
     await using backend = await startAnswering(() => response('ok'));
     await using proxy = await startProxy(

@@ -44,7 +44,7 @@ it('are those that the rows say, and too long ones where a text names the file',
   });
   const folders = compiled.server.locations.flatMap(({ bodyFile }) => bodyFile?.directory ?? []);
   expect(new Set(folders).size).toBe(1);
-  expect(compiled.main.folders).toEqual([`${folder}/bodies`]);
+  expect(compiled.main.folders.map(({ path }) => path)).toEqual([`${folder}/bodies`]);
   expect(readdirSync(folder)).toEqual(['bodies']);
 });
 
@@ -74,7 +74,7 @@ it('are chunked ones too where a backend has to know their length; their folder 
   );
   const { bodyFile } = compiled.server.locations[0] ?? {};
   expect([bodyFile?.which, bodyFile?.removal]).toEqual(['lengthless', 'at once']);
-  expect(compiled.main.folders).toEqual([]);
+  expect(compiled.main.folders).toEqual([bodyFile?.directory]);
   expect(readdirSync(folder)).not.toContain('lazy');
 });
 
