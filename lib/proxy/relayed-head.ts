@@ -15,7 +15,7 @@ import type { ExchangeImpl } from './exchange.js';
 import type { HeadComposer } from './head-composer.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import { hideFields, KEEP_ALIVE_END, writeFields, writeStatusLine } from './response-lines.js';
-import { writeOwnServerDate, writeServerDate } from './signature.js';
+import { ownText, writeOwnServerDate, writeServerDate } from './signature.js';
 
 /** In the manner of `seenIds`. */
 const UPGRADE_BIT = 1 << UPGRADE;
@@ -79,7 +79,7 @@ export class RelayedHead {
       composer.setConstant(this.#server, this.#context.serverDate(location.serverTokens));
     } else {
       composer.open(this.#server);
-      writeServerDate(exchange, composer);
+      writeServerDate(exchange, ownText(exchange), composer);
     }
     const usual =
       keepAlive && !chunked && location.keepaliveHeaderSeconds === 0 && exchange.fields.count === 0;

@@ -8,7 +8,7 @@ import type { ResponseHead } from '../http/response-head.js';
 import { closesConnection, errorPageBody, errorPageFor, shownStatus } from './error-pages.js';
 import type { ExchangeImpl } from './exchange.js';
 import { mayKeepAlive } from './keep-alive.js';
-import { pageSignature, writeServerDate } from './signature.js';
+import { ownText, pageSignature, writeServerDate } from './signature.js';
 import { Trailers } from './trailers.js';
 import { writeFields, writeStatusLine, writeUpstreamFields } from './response-lines.js';
 import type { ProxyPlan } from './proxy-plan.js';
@@ -392,9 +392,10 @@ export class ResponseWriter {
     this.#filter();
     this.#decideKeepAlive();
     const { writer, common } = context;
+    const server = ownText(exchange);
     writer.reset();
     writer.constant(context.statusLine(shownStatus(final)));
-    writeServerDate(exchange, writer);
+    writeServerDate(exchange, server, writer);
     if (final !== 204 && final !== 304) {
       if (this.#contentType !== undefined && this.#contentType !== '' && !fields.isRemoved('content-type')) {
         writer.constant(common.contentType);

@@ -26,15 +26,14 @@ export function writeOwnServerDate(exchange: ExchangeImpl, hidden: number, out: 
   if (context.u8[hidden + DATE] === 1) out.constant(context.date());
 }
 
-/** Appends Server and Date. */
-export function writeServerDate(exchange: ExchangeImpl, out: HeadOutput): void {
+/** Appends Server and Date. `text`: as {@link ownText} gave it before anything was appended, since modules may be asked for it. */
+export function writeServerDate(exchange: ExchangeImpl, text: string, out: HeadOutput): void {
   const { context, location } = exchange;
   const { serverTokens } = location;
   if (typeof serverTokens === 'boolean') {
     out.constant(context.serverDate(serverTokens));
     return;
   }
-  const text = ownText(exchange);
   if (text !== '') out.raw(`Server: ${text}\r\n`);
   out.constant(context.date());
 }
@@ -45,8 +44,8 @@ export function pageSignature(exchange: ExchangeImpl): string {
   return typeof serverTokens === 'boolean' ? exchange.context.signature(serverTokens) : ownText(exchange);
 }
 
-/** `server_tokens` with a text of the operator's. */
-function ownText(exchange: ExchangeImpl): string {
+/** `server_tokens` with a text of the operator's; else "". */
+export function ownText(exchange: ExchangeImpl): string {
   const { serverTokens } = exchange.location;
   if (typeof serverTokens === 'boolean') return '';
   const text = serverTokens.get(exchange);

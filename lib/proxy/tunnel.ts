@@ -12,7 +12,7 @@ import type { ExchangeImpl } from './exchange.js';
 import type { ProxyPlan } from './proxy-plan.js';
 import type { ErrorLog } from './runtime.js';
 import { writeStatusLine, writeUpstreamFields } from './response-lines.js';
-import { writeServerDate } from './signature.js';
+import { ownText, writeServerDate } from './signature.js';
 import type { UpstreamConnection } from './upstream-connection.js';
 
 const TIMED_OUT = 'upstream timed out (110: Connection timed out) while proxying upgraded connection';
@@ -188,9 +188,10 @@ export function openTunnel(
   exchange.writer.headSent = true;
   exchange.writer.forceClose();
   exchange.response.status = 101;
+  const server = ownText(exchange);
   writer.reset();
   writeStatusLine(head, writer, common);
-  writeServerDate(exchange, writer);
+  writeServerDate(exchange, server, writer);
   writeUpstreamFields(exchange, head, plan);
   const protocol = head.findByName('upgrade');
   if (protocol >= 0) {

@@ -262,6 +262,12 @@ describe('a variable that answers another request', () => {
     expect(text).toMatch(/^backend \/go/);
   });
 
+  test('does not change the answer whose Server field it is asked for', async () => {
+    const location = { '/go': { return: [200, 'own\n'], server_tokens: 'is $release' }, '/held': {} };
+    expect(await both(location, '$uri')).toEqual(['/go', '/held']);
+    expect(text).toBe('own\n');
+  });
+
   test('does not change the head that it is asked for', async () => {
     const heads: unknown[] = [];
     backend.on('request', ({ url: target, headers }) =>
