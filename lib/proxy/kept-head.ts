@@ -25,7 +25,7 @@ export class KeptHead {
     return this.#keepIn(blockSizeFor(head.recordBytes + length), head, length);
   }
 
-  /** As {@link keep}, for long, in as little room as there is; also for a head that is kept already. */
+  /** As {@link keep}, for long, in as little room as there is; also for the head that it keeps already. */
   keepSmall(head: MessageHead, length: number): boolean {
     const size = smallSizeFor(head.recordBytes + length);
     return (this.used && size >= this.#size) || this.#keepIn(size, head, length);

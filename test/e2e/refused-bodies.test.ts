@@ -9,6 +9,7 @@ import { Peer } from './support/peer.js';
 import { IS_MILLRACE, startProxy } from './support/proxy.js';
 
 const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+const SLOW = 'client_body_timeout 300ms;';
 const chunk = (size: number): string => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`;
 
 describe.each([
@@ -55,13 +56,13 @@ describe.runIf(IS_MILLRACE)('the error page of a refused body', () => {
       '',
     ],
     ['no chunked coding', 400, half, 'zz\r\n', ''],
-    ['too slow', 408, half, '', ''],
+    ['too slow', 408, half, '', SLOW],
     [
       'too slow, with a length',
       408,
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n${'x'.repeat(5000)}`,
       '',
-      '',
+      SLOW,
     ],
   ] as const)('is asked for without any of it: %s', async (_what, status, first, second, more) => {
     await using backend = await startAnswering(() => response('page'));
@@ -71,7 +72,6 @@ describe.runIf(IS_MILLRACE)('the error page of a refused body', () => {
         listen 127.0.0.1:${port};
         client_max_body_size 10k;
         client_body_buffer_size 64k;
-        client_body_timeout 300ms;
         ${more}
         location / {
           proxy_pass http://127.0.0.1:${backend.port};
