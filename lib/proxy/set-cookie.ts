@@ -16,7 +16,11 @@ export function setCookieOf(fields: readonly string[], name: string): string | u
   return undefined;
 }
 
-/** As nginx reads them, tabs are part of a name or a value. */
+/** As nginx reads them, tabs are part of a name or a value. An expression would try every run of spaces inside as the last one. */
 function trimSpaces(text: string): string {
-  return text.replace(/^ +| +$/g, '');
+  let start = 0;
+  let end = text.length;
+  while (start < end && text[start] === ' ') start++;
+  while (end > start && text[end - 1] === ' ') end--;
+  return text.slice(start, end);
 }
