@@ -186,7 +186,10 @@ export class ProxyPlan {
     // What is hidden is not there: as a field of ours it would reach the client after all.
     const fields: UpstreamFields = { values: (name) => (this.#hidesName(name) ? [] : up.values(name)) };
     if (up.find(UPGRADE) >= 0 && (this.passesUpgrade || up.status === 426)) {
-      const protocols = fields.values('upgrade').flatMap((value) => value.split(/\s*,\s*/));
+      // An expression for the blanks around a comma would try every division of a long run of them.
+      const protocols = fields
+        .values('upgrade')
+        .flatMap((value) => value.split(',').map((each) => each.trim()));
       const offered = protocols.filter((each) => each !== '' && !/^h2c$/i.test(each));
       if (offered.length > 0) exchange.fields.add('Upgrade', offered.join(', '));
     }

@@ -320,6 +320,24 @@ describe('an upgrade that is not granted', () => {
     expect(await offered('/200')).toEqual([[], 'keep-alive']);
   });
 
+  test.runIf(IS_MILLRACE)('a list with many blanks keeps nobody waiting', async () => {
+    const blanks = ' '.repeat(28_000);
+    await using backend = await startAnswering(() =>
+      response('no', [`Upgrade: a${blanks}b , h2c`], '426 Upgrade Required'),
+    );
+    await using proxy = await startProxy(
+      (port) =>
+        `server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${backend.port}; } }`,
+    );
+    const ask = async (): Promise<string> => {
+      const client = await Peer.connect(proxy.port);
+      client.send('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      return client.readToEnd();
+    };
+    const answers = await Promise.all(Array.from({ length: 30 }, ask));
+    for (const answer of answers) expect(answer.includes(`\r\nUpgrade: a${blanks}b\r\n`)).toBe(true);
+  });
+
   test.runIf(IS_MILLRACE)('h2c is never forwarded', async () => {
     await using backend = await startBackend(async (connection) => {
       const request = await connection.readMessage();
