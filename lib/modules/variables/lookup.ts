@@ -6,16 +6,13 @@
 /** The value of the first argument of that name; undefined when there is none with a "=". */
 export function argumentOf(args: string, name: string): string | undefined {
   const wanted = name.toLowerCase();
+  const { length } = wanted;
   let begin = 0;
   while (begin < args.length) {
     let end = args.indexOf('&', begin);
     if (end < 0) end = args.length;
-    const equals = args.indexOf('=', begin);
-    if (
-      equals - begin === wanted.length &&
-      equals < end &&
-      args.slice(begin, equals).toLowerCase() === wanted
-    ) {
+    const equals = begin + length;
+    if (equals < end && args.charAt(equals) === '=' && args.slice(begin, equals).toLowerCase() === wanted) {
       return args.slice(equals + 1, end);
     }
     begin = end + 1;
@@ -29,20 +26,22 @@ export function argumentOf(args: string, name: string): string | undefined {
  */
 export function cookieOf(header: string, name: string): string | undefined {
   const wanted = name.toLowerCase();
+  const { length } = wanted;
   let begin = 0;
-  while (begin < header.length) {
-    while (header.charAt(begin) === ' ') begin += 1;
-    const equals = header.indexOf('=', begin);
-    if (equals < 0) return undefined;
-    if (header.slice(begin, equals).trimEnd().toLowerCase() === wanted) {
-      const end = header.indexOf(';', equals);
-      return header.slice(equals + 1, end < 0 ? header.length : end).trimStart();
+  for (;;) {
+    while (header.charAt(begin) === ' ') begin++;
+    if (header.slice(begin, begin + length).toLowerCase() === wanted) {
+      let equals = begin + length;
+      while (header.charAt(equals) === ' ') equals++;
+      if (header.charAt(equals) === '=') {
+        const end = header.indexOf(';', equals);
+        return header.slice(equals + 1, end < 0 ? header.length : end).trimStart();
+      }
     }
     const semicolon = header.indexOf(';', begin);
     if (semicolon < 0) return undefined;
     begin = semicolon + 1;
   }
-  return undefined;
 }
 
 /** The user of "Basic <base64 of user:password>"; undefined for anything else. */

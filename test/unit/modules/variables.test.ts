@@ -209,6 +209,13 @@ describe('looking up', () => {
     ['a; b=1', 'b', '1'],
   ])('cookie in %s: %s', (header, name, expected) => expect(cookieOf(header, name)).toBe(expected));
 
+  it('are found in time that grows with the length alone', () => {
+    expect(cookieOf(`${';'.repeat(500_000)}a=b`, 'a')).toBe('b');
+    expect(cookieOf(`${'a ;'.repeat(200_000)}a  = b`, 'a')).toBe('b');
+    expect(argumentOf(`${'&'.repeat(500_000)}a=b`, 'a')).toBe('b');
+    expect(argumentOf('&'.repeat(500_000), 'a')).toBeUndefined();
+  });
+
   it.each([
     ['Bearer x', undefined],
     ['Basic', undefined],
