@@ -5,6 +5,9 @@
  * which a request was due, so a proxy that stalls pays for everything that should have
  * been sent meanwhile (no coordinated omission).
  *
+ * The first second does not count: the load itself is not compiled yet, and falls behind by
+ * fifty milliseconds.
+ *
  * Node wakes up once a millisecond at best: requests leave in small bursts, and latency
  * holds up to a millisecond of that for every proxy alike. It is reported as `lag`.
  *
@@ -16,7 +19,7 @@ import { HttpReader } from './http-reader.mjs';
 
 /**
  * @typedef {object} OpenLoop
- * @property {number} requests that were due
+ * @property {number} requests that were due and counted
  * @property {number} errors not answered, or not with 2xx
  * @property {number} perSecond answered
  * @property {number} p50Ms
@@ -29,15 +32,20 @@ import { HttpReader } from './http-reader.mjs';
 const [port = 0, rate = 1, seconds = 1, connections = 64] = process.argv.slice(2, 6).map(Number);
 const path = process.argv[6] ?? '/1k';
 const request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: bench.example\r\n\r\n`);
+const WARM_UP_SECONDS = 1;
 /** After the last request was due. */
 const GRACE_MS = 5000;
 
-const total = Math.floor(rate * seconds);
+const warmUp = Math.floor(rate * WARM_UP_SECONDS);
+const total = warmUp + Math.floor(rate * seconds);
 const latencies = new Float64Array(total);
 const lags = new Float64Array(total);
 let lagCount = 0;
+/** Of those that count. */
 let answered = 0;
-let errors = 0;
+let done = 0;
+/** When the first request is due that counts. */
+let countFromMs = Infinity;
 /** When the requests are due that no connection was free for, in ms; from `waitingAt` on. */
 const waiting = new Float64Array(total);
 let waitingAt = 0;
@@ -66,7 +74,7 @@ class Client {
     socket.on('close', () => {
       const at = free.indexOf(this);
       if (at >= 0) free.splice(at, 1);
-      if (this.#dueMs >= 0) errors++;
+      if (this.#dueMs >= 0) done++;
       this.#dueMs = -1;
       this.#socket = this.#open();
     });
@@ -94,8 +102,10 @@ class Client {
 
   /** @param {number} status */
   #answer(status) {
-    if (status >= 200 && status < 300) latencies[answered++] = performance.now() - this.#dueMs;
-    else errors++;
+    done++;
+    if (status >= 200 && status < 300 && this.#dueMs >= countFromMs) {
+      latencies[answered++] = performance.now() - this.#dueMs;
+    }
     this.#finish();
   }
 
@@ -110,6 +120,7 @@ for (let i = 0; i < connections; i++) new Client();
 for (let i = 0; i < 500 && free.length < connections; i++) await sleep(10);
 
 const startMs = performance.now() + 10;
+countFromMs = startMs + (warmUp * 1000) / rate;
 let issued = 0;
 while (issued < total) {
   const now = performance.now();
@@ -119,14 +130,14 @@ while (issued < total) {
     const client = free.pop();
     if (client === undefined) waiting[waitingEnd++] = dueMs;
     else {
-      lags[lagCount++] = performance.now() - dueMs;
+      if (dueMs >= countFromMs) lags[lagCount++] = performance.now() - dueMs;
       client.send(dueMs);
     }
   }
   await sleep(1);
 }
 const limit = performance.now() + GRACE_MS;
-while (answered + errors < total && performance.now() < limit) await sleep(5);
+while (done < total && performance.now() < limit) await sleep(5);
 const lastMs = performance.now();
 
 /** @type {(values: Float64Array, share: number) => number} */
@@ -136,9 +147,9 @@ const sorted = latencies.subarray(0, answered).sort();
 const lag = lags.subarray(0, lagCount).sort();
 console.log(
   JSON.stringify({
-    requests: total,
-    errors: total - answered,
-    perSecond: answered / ((lastMs - startMs) / 1000),
+    requests: total - warmUp,
+    errors: total - warmUp - answered,
+    perSecond: answered / ((lastMs - countFromMs) / 1000),
     p50Ms: quantile(sorted, 0.5),
     p99Ms: quantile(sorted, 0.99),
     p999Ms: quantile(sorted, 0.999),
