@@ -1,5 +1,5 @@
-// See compose_line.h. Values are looked at eight bytes at a time: whether one of them has to be
-// escaped is arithmetic on the word.
+// See compose_line.h. Values are looked at sixteen bytes at a time, short ones eight: byte by byte
+// only where one of these has to be escaped.
 #include "scan/compose_line.h"
 
 #include <charconv>
